@@ -1,0 +1,47 @@
+# Everything a checkout can do. `make` alone lists it.
+SHELL := /bin/sh
+VENV  := .venv
+BIN   := $(VENV)/bin
+STAMP := $(VENV)/.headgate-ready
+# The fast tier runs in this many processes; more than the cores only makes timing tests lie.
+JOBS  ?= 2
+ARGS  ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help set-up run test test-all check format bench clean
+
+help: ## show this list
+	@printf 'Headgate: what make can do here\n\n'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@printf '\nARGS=… is passed on to run, test, test-all and bench.\n'
+
+set-up: $(STAMP) ## make the environment in .venv (once; the other targets do it for you)
+
+$(STAMP): requirements.lock requirements-dev.lock pyproject.toml deploy/checkout/set_up.sh
+	@deploy/checkout/set_up.sh $(VENV) $(STAMP)
+
+run: $(STAMP) ## the whole of Headgate on this machine, with the taxi example; Ctrl-C ends it
+	@exec $(BIN)/python deploy/examples/run.py $(ARGS)
+
+test: $(STAMP) ## the fast tests (at most 6 minutes on 2 cores)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q -m "not slow" $(ARGS)
+
+test-all: $(STAMP) ## every test, the slow ones included
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q $(ARGS)
+
+check: $(STAMP) ## format, lint, types, floors and the other house rules
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q tests/rules
+
+format: $(STAMP) ## write the format, and the fixes that are safe
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format .
+
+bench: $(STAMP) ## measure: bare loops and Headgate side by side (about 4 minutes)
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+clean: ## remove the environment and caches (not .headgate, where the data of `make run` stands)
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
