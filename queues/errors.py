@@ -1,0 +1,137 @@
+"""All exceptions of floor 0; the docstring of each is what it means, its text is what the user reads."""
+
+from collections.abc import Sequence
+
+
+class HeadgateQueueError(Exception):
+    """Something about queues, runs or Redis is not as the caller expected."""
+
+
+class InvalidAddress(HeadgateQueueError):
+    """A Redis URL can not be read; the text never repeats what may be a password."""
+
+
+class RedisFailure(HeadgateQueueError):
+    """Redis can not be used: `code` names the case for machines, `hint` says what to do next; no text holds a password."""
+
+    verb = "can not be used"
+
+    def __init__(self, address: str, cause: str, *, code: str = "", hint: str = "") -> None:
+        super().__init__(f"Redis at {address} {self.verb}: {cause}")
+        self.address = address
+        self.cause = cause
+        self.code = code
+        self.hint = hint
+
+
+class RedisUnreachable(RedisFailure):
+    """No answer can be had from Redis right now; `away` tells that nobody else can claim meanwhile either."""
+
+    verb = "does not answer"
+
+    def __init__(self, address: str, cause: str, *, away: bool = False, code: str = "", hint: str = "") -> None:
+        super().__init__(address, cause, code=code, hint=hint)
+        self.away = away
+
+
+class RedisRefused(RedisFailure):
+    """Redis answers and refuses: a wrong password, a missing right, no memory, a version that is too old."""
+
+    verb = "refused"
+
+
+class OutOfMemory(RedisRefused):
+    """Redis is at its memory limit and takes nothing new; what is there is kept."""
+
+
+class ScriptFailed(HeadgateQueueError):
+    """A script of ours stopped with an error: a defect, never something that a user did."""
+
+    def __init__(self, verb: str, cause: str) -> None:
+        super().__init__(f"the script {verb} failed: {cause}")
+        self.verb = verb
+        self.cause = cause
+
+
+class InvalidName(HeadgateQueueError):
+    """A name holds characters that names may not have, or is too long."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(
+            f"expected the {kind} to be 1 to 128 of a-z 0-9 . _ - and to start with a letter or digit, got {name!r}"
+        )
+        self.kind = kind
+        self.name = name
+
+
+class InvalidValue(HeadgateQueueError):
+    """A value is outside what its field allows."""
+
+    def __init__(self, field: str, allowed: str, found: object) -> None:
+        super().__init__(f"expected {field} to be {allowed}, got {found!r}")
+        self.field = field
+        self.allowed = allowed
+        self.found = found
+
+
+class UnknownQueue(HeadgateQueueError):
+    """No work queue has this name or id; `nearest` is the existing name that looks most like it."""
+
+    def __init__(self, name: str, nearest: str | None = None) -> None:
+        hint = f"; did you mean {nearest!r}?" if nearest else ""
+        super().__init__(f"there is no work queue {name!r}{hint}")
+        self.name = name
+        self.nearest = nearest
+
+
+class AmbiguousQueue(HeadgateQueueError):
+    """An id prefix fits more than one work queue."""
+
+    def __init__(self, prefix: str, names: Sequence[str]) -> None:
+        super().__init__(f"{prefix!r} fits {len(names)} work queues: {', '.join(names)}")
+        self.prefix = prefix
+        self.names = tuple(names)
+
+
+class QueueExists(HeadgateQueueError):
+    """A work queue of this name is there already."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the work queue {name!r} exists already")
+        self.name = name
+
+
+class UnknownRun(HeadgateQueueError):
+    """No run has this id."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"there is no run {run_id!r}")
+        self.run_id = run_id
+
+
+class RefusedByState(HeadgateQueueError):
+    """The run is in a state that does not allow this; nothing was changed."""
+
+    def __init__(self, run_id: str, state: str, since_us: int) -> None:
+        super().__init__(f"the run {run_id} is {state}, which does not allow this")
+        self.run_id = run_id
+        self.state = state
+        self.since_us = since_us
+
+
+class RequestReused(HeadgateQueueError):
+    """A request id that was used for one kind of call came again with another."""
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(f"the request id {request_id!r} was already used for another call")
+        self.request_id = request_id
+
+
+class NameTaken(HeadgateQueueError):
+    """A live agent has this name."""
+
+    def __init__(self, name: str, host: str, pid: int) -> None:
+        super().__init__(f"an agent named {name!r} is running on {host} with pid {pid}")
+        self.name = name
+        self.host = host
+        self.pid = pid

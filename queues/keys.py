@@ -1,0 +1,143 @@
+"""The names of all Redis keys of floor 0, and which names of queues and limits are accepted."""
+
+import re
+import uuid
+
+from queues.errors import InvalidName
+
+DEFAULT_PREFIX = "{headgate}"
+DEFAULT_QUEUE = "default"
+SCHEDULER = "scheduler"
+"""The name under which the scheduler is woken; no agent may have it."""
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
+LIMIT = re.compile(r"[a-z]+:[^\n|]{1,200}")
+FIELD = re.compile(r"[a-z][a-z_]{0,60}")
+PREFIX = re.compile(r"\{[A-Za-z0-9_.:-]+\}[A-Za-z0-9_.:-]*")
+
+IN_EVERY_RECORD = ("schema", "state", "queue", "due", "created", "moves", "attempt", "token", "claim", "agent", "started")
+IN_SOME_RECORDS = ("id", "state_name", "ended", "limits", "held", "groups", "on_lost", "max_lost", "lost", "failures")
+RESERVED_FIELDS = frozenset({*IN_EVERY_RECORD, *IN_SOME_RECORDS, "parked", "reason", "cancel_requested", "settled"})
+"""The fields of a run's record that belong to floor 0."""
+
+QUEUE_NAMESPACE = uuid.UUID("6f0e4a58-2f4c-5d0b-9d0f-1c6f3a3f7e21")
+
+RQ_JOB_DATA = b"\x94\xb1headgate.flow-run\xc0\x90\x80"
+"""What every rq job of ours carries: msgpack of ("headgate.flow-run", None, [], {}), which nothing can resolve."""
+
+
+def queue_id(name: str) -> str:
+    """Derive the id of a work queue from its name, so that it is the same wherever it is computed."""
+    return str(uuid.uuid5(QUEUE_NAMESPACE, name))
+
+
+def queue_limit(queue: str) -> str:
+    """Name the limit that a work queue's own slots are counted under."""
+    return f"queue:{queue}"
+
+
+def checked_name(kind: str, name: str) -> str:
+    """Give the name back, or raise InvalidName; `kind` is what the user calls it: "work queue", "agent" …"""
+    if not NAME.fullmatch(name):
+        raise InvalidName(kind, name)
+    return name
+
+
+class Keys:
+    """Spells every key of one installation; all share the prefix, hence one hash slot."""
+
+    def __init__(self, prefix: str = DEFAULT_PREFIX) -> None:
+        self.prefix = prefix
+        self.queues = f"{prefix}:queues"
+        self.limits = f"{prefix}:limits"
+        self.leases = f"{prefix}:leases"
+        self.delayed = f"{prefix}:delayed"
+        self.agents = f"{prefix}:agents"
+        self.token = f"{prefix}:token"
+        self.events = f"{prefix}:events"
+        self.changes = f"{prefix}:changes"
+        self.recovery = f"{prefix}:recovery"
+        self.server = f"{prefix}:server"
+        self.counters = f"{prefix}:counters"
+        self.rq = f"{prefix}:rq"
+        self.rq_queues = f"{prefix}:rq:queues"
+
+    def run(self, run_id: str) -> str:
+        """Name the hash that is the record of a run."""
+        return f"{self.prefix}:run:{run_id}"
+
+    def data(self, run_id: str) -> str:
+        """Name the hash of what is too big for the record: parameters, result, error."""
+        return f"{self.prefix}:data:{run_id}"
+
+    def logs(self, run_id: str) -> str:
+        """Name the stream of a run's log lines."""
+        return f"{self.prefix}:logs:{run_id}"
+
+    def tasks(self, run_id: str) -> str:
+        """Name the hash of a run's task runs."""
+        return f"{self.prefix}:tasks:{run_id}"
+
+    def state(self, state: str) -> str:
+        """Name the sorted set of all runs in a state, by time of creation."""
+        return f"{self.prefix}:runs:{state}"
+
+    def group(self, group: str) -> str:
+        """Name the sorted set of all runs of an index group, by time of creation."""
+        return f"{self.prefix}:group:{group}"
+
+    def queue(self, name: str) -> str:
+        """Name the hash of a work queue's settings."""
+        return f"{self.prefix}:queue:{name}"
+
+    def waiting(self, queue: str) -> str:
+        """Name the sorted set of runs that agents claim from, by due time."""
+        return f"{self.prefix}:waiting:{queue}"
+
+    def parked(self, limit: str, queue: str) -> str:
+        """Name the sorted set of runs of a queue that wait for a full limit, by due time."""
+        return f"{self.prefix}:parked:{limit}|{queue}"
+
+    def parked_queues(self, limit: str) -> str:
+        """Name the set of queues that have runs parked under a limit."""
+        return f"{self.prefix}:parked:{limit}"
+
+    def parked_limits(self, queue: str) -> str:
+        """Name the set of limits that runs of a queue are parked under."""
+        return f"{self.prefix}:parked_in:{queue}"
+
+    def holders(self, limit: str) -> str:
+        """Name the sorted set of runs that hold a slot of a limit, by the time they took it."""
+        return f"{self.prefix}:holders:{limit}"
+
+    def agent(self, name: str) -> str:
+        """Name the hash that describes an agent."""
+        return f"{self.prefix}:agent:{name}"
+
+    def agent_runs(self, name: str) -> str:
+        """Name the set of runs that an agent holds."""
+        return f"{self.prefix}:agentruns:{name}"
+
+    def idle(self, queue: str) -> str:
+        """Name the sorted set of agents that wait for work on a queue, by how long."""
+        return f"{self.prefix}:idle:{queue}"
+
+    def idling(self, agent: str) -> str:
+        """Name the string that lists where an agent is idle; it expires when the agent stops asking."""
+        return f"{self.prefix}:idling:{agent}"
+
+    def wake(self, name: str) -> str:
+        """Name the list that an agent, or the scheduler, blocks on until something is there for it."""
+        return f"{self.prefix}:wake:{name}"
+
+    def request(self, request_id: str) -> str:
+        """Name the string that keeps the answer of a call for those who send it again."""
+        return f"{self.prefix}:request:{request_id}"
+
+    def rq_queue(self, queue: str) -> str:
+        """Name rq's list of a queue."""
+        return f"{self.prefix}:rq:queue:{queue}"
+
+    def rq_job(self, run_id: str) -> str:
+        """Name rq's hash of a job."""
+        return f"{self.prefix}:rq:job:{run_id}"

@@ -1,0 +1,85 @@
+"""Limits: how many runs may hold a slot at once, who holds one, who is parked until one is free."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from queues import events
+from queues.errors import InvalidValue
+from queues.keys import LIMIT
+from queues.scripts import Scripts
+
+LARGEST = 10_000
+OFFER = 50
+"""Parked runs per queue that a raised limit puts into line at once; each claim then brings the next."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parked:
+    """A run that is due and waits for a full limit."""
+
+    run_id: str
+    queue: str
+    due_us: int
+
+
+def checked_limit(number: int) -> int:
+    """Give the number back, or raise InvalidValue; a limit of 0 is a pause, which is a switch of its own."""
+    if number == 0:
+        raise InvalidValue("a limit", f"1 to {LARGEST} (to stop all starts, pause the work queue)", number)
+    if not 1 <= number <= LARGEST:
+        raise InvalidValue("a limit", f"1 to {LARGEST}", number)
+    return number
+
+
+class Limits:
+    """Sets and reads limits by name: queue:…, deployment:…, tag:…, key:…"""
+
+    def __init__(self, scripts: Scripts) -> None:
+        self._scripts = scripts
+        self._keys = scripts.keys
+
+    def set(self, limit: str, number: int | None, actor: str) -> int | None:
+        """Change a limit, None removes it; runs that hold a slot keep it, and count. Gives the number before."""
+        if not LIMIT.fullmatch(limit):
+            raise InvalidValue("the name of a limit", "kind:name in one line, without |", limit)
+        number = None if number is None else checked_limit(number)
+        reply = self._scripts.call("set_limit", limit=limit, number=number, actor=actor, offer=OFFER)
+        before: int | None = reply.get("before")
+        if before != number:
+            events.limit_set(limit=limit, before=before, after=number, actor=actor)
+        return before
+
+    def get(self, limit: str) -> int | None:
+        """Read a limit; None when there is none."""
+        number = self._scripts.ask(lambda client: client.hget(self._keys.limits, limit))
+        return None if number is None else int(number)
+
+    def all(self) -> dict[str, int]:
+        """Read all limits that are set."""
+        numbers = self._scripts.ask(lambda client: client.hgetall(self._keys.limits))
+        return {name.decode(): int(number) for name, number in numbers.items()}
+
+    def holders(self, limit: str) -> list[tuple[str, int]]:
+        """List the runs that hold a slot and since when (microseconds), oldest first."""
+        held = self._scripts.ask(lambda client: client.zrange(self._keys.holders(limit), 0, -1, withscores=True))
+        return [(run_id.decode(), int(taken)) for run_id, taken in held]
+
+    def room(self, limit: str) -> int | None:
+        """Count the free slots; None when the limit has no number, negative after it was lowered below what is held."""
+        number = self.get(limit)
+        if number is None:
+            return None
+        return number - int(self._scripts.ask(lambda client: client.zcard(self._keys.holders(limit))))
+
+    def parked(self, limit: str, most: int = 1000) -> list[Parked]:
+        """List runs that wait for this limit, oldest first."""
+        members = self._scripts.ask(lambda client: client.smembers(self._keys.parked_queues(limit)))
+        queues = sorted(name.decode() for name in members)
+
+        def read(pipe: Any) -> None:
+            for queue in queues:
+                pipe.zrange(self._keys.parked(limit, queue), 0, most - 1, withscores=True)
+
+        found = zip(queues, self._scripts.ask_many(read), strict=True)
+        runs = [Parked(run_id=run.decode(), queue=queue, due_us=int(due)) for queue, runs in found for run, due in runs]
+        return sorted(runs, key=lambda run: (run.due_us, run.run_id))[:most]

@@ -1,0 +1,153 @@
+-- prelude.lua: what every script shares. The loader puts generated tables (EDGES, HELD, TERMINAL, RQ_DATA) before it.
+-- KEYS[1] the prefix that every key of the installation starts with
+-- ARGV[1] msgpack map of the verb's arguments   ARGV[2] microseconds added to the time of Redis (tests travel; else 0)
+-- A verb ends with `return done(reply)` (slots.lua), which wakes idle agents, or with `return refuse(code, details)` before
+-- any write: Redis takes nothing back.
+local call = redis.call
+local P = KEYS[1] .. ':'
+local A = cmsgpack.unpack(ARGV[1])
+local BITE = 64 -- bytes of the longest value that keeps a hash in its compact encoding
+
+-- `..` and tostring keep 14 digits of a number: every time is written by this.
+local function us(n) return string.format('%.0f', n) end
+
+local clock = call('TIME')
+local NOW = tonumber(clock[1]) * 1000000 + tonumber(clock[2]) + tonumber(ARGV[2])
+
+local function split(text)
+  local parts = {}
+  for part in string.gmatch(text or '', '[^\n]+') do parts[#parts + 1] = part end
+  return parts
+end
+
+-- Microseconds since the epoch as rq and people write them: 2026-01-31T09:00:00.000000Z.
+local function utc(at)
+  local seconds = math.floor(at / 1000000)
+  local day = math.floor(seconds / 86400)
+  local rest = seconds - day * 86400
+  local era = math.floor((day + 719468) / 146097)
+  local doe = day + 719468 - era * 146097
+  local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
+  local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
+  local mp = math.floor((5 * doy + 2) / 153)
+  local month = mp < 10 and mp + 3 or mp - 9
+  return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%06dZ', yoe + era * 400 + (month <= 2 and 1 or 0), month,
+    doy - math.floor((153 * mp + 2) / 5) + 1, math.floor(rest / 3600), math.floor(rest / 60) % 60, rest % 60, at % 1000000)
+end
+
+local function refuse(code, details)
+  details.err = code
+  return cmsgpack.pack(details)
+end
+
+------------------------------------------------------------------------ records
+-- A value longer than BITE continues in fields name~1, name~2 …, so that the hash stays compact.
+
+-- The record of a run as a table of strings, with `id`; nil when there is none.
+local function load(id)
+  local flat = call('HGETALL', P .. 'run:' .. id)
+  if #flat == 0 then return nil end
+  local run, long = {id = id}, nil
+  for i = 1, #flat, 2 do
+    run[flat[i]] = flat[i + 1]
+    if #flat[i + 1] == BITE then long = long or {} long[#long + 1] = flat[i] end
+  end
+  for _, name in ipairs(long or {}) do
+    local i = 1
+    while run[name .. '~' .. i] do
+      run[name] = run[name] .. run[name .. '~' .. i]
+      run[name .. '~' .. i] = nil
+      i = i + 1
+    end
+  end
+  return run
+end
+
+local function spread(into, name, value)
+  into[#into + 1] = name
+  into[#into + 1] = string.sub(value, 1, BITE)
+  for i = 1, math.ceil(#value / BITE) - 1 do
+    into[#into + 1] = name .. '~' .. i
+    into[#into + 1] = string.sub(value, i * BITE + 1, (i + 1) * BITE)
+  end
+end
+
+-- Write fields of a record; a value of false removes the field.
+local function write(run, changes)
+  local set, gone = {}, {}
+  for name, value in pairs(changes) do
+    local old = run[name]
+    for i = 1, math.ceil((old and #old or 0) / BITE) - 1 do gone[#gone + 1] = name .. '~' .. i end
+    if value == false then
+      gone[#gone + 1] = old and name or nil
+      run[name] = nil
+    else
+      if type(value) == 'number' then value = us(value) end
+      spread(set, name, value)
+      run[name] = value
+    end
+  end
+  if #gone > 0 then call('HDEL', P .. 'run:' .. run.id, unpack(gone)) end
+  if #set > 0 then call('HSET', P .. 'run:' .. run.id, unpack(set)) end
+end
+
+local ALIVE_ONLY = {id = true, limits = true, held = true, parked = true, on_lost = true, max_lost = true, settled = true}
+
+-- Write a finished record anew without what only mattered while it lived: a hash that ever grew never shrinks in place.
+local function rewrite(run, changes)
+  local set = {}
+  for name, value in pairs(changes) do run[name] = value and (type(value) == 'number' and us(value) or value) or nil end
+  for name, value in pairs(run) do
+    if not ALIVE_ONLY[name] then spread(set, name, value) end
+  end
+  call('DEL', P .. 'run:' .. run.id)
+  call('HSET', P .. 'run:' .. run.id, unpack(set))
+end
+
+------------------------------------------------------------------------ the one way to change a state
+local function may(run, to) return EDGES[run.state or ''][to] == true end
+
+local function refuse_move(run)
+  return refuse('refused', {run = run.id, state = run.state, since = tonumber(string.match(run['h' .. run.moves], '^%d+'))})
+end
+
+local KEEP_FIRST, KEEP_LAST = 8, 64 -- moves a history keeps; those between are dropped
+
+-- Move a run to a state: guard, state, history, index, event. `changes` are written with it.
+local function move(run, to, actor, reason, changes)
+  if not may(run, to) then error('illegal move of ' .. run.id .. ' from ' .. (run.state or 'nothing') .. ' to ' .. to) end
+  local from, n = run.state, tonumber(run.moves or 0) + 1
+  changes = changes or {}
+  changes.state, changes.moves = to, tostring(n)
+  changes.reason = reason ~= '' and string.sub(reason, 1, 4 * BITE) or false
+  if changes.state_name == nil then changes.state_name = false end
+  changes['h' .. n] = string.sub(us(NOW) .. ' ' .. to .. ' ' .. actor .. ' ' .. reason, 1, 4 * BITE)
+  if n > KEEP_FIRST + KEEP_LAST then changes['h' .. (n - KEEP_LAST)] = false end
+  if TERMINAL[to] then
+    changes.ended = NOW
+    rewrite(run, changes)
+  else
+    write(run, changes)
+  end
+  if from then call('ZREM', P .. 'runs:' .. from, run.id) end
+  call('ZADD', P .. 'runs:' .. to, run.created, run.id)
+  call('XADD', P .. 'events', 'MAXLEN', '~', 20000, '*', 'run', run.id, 'at', us(NOW), 'from', from or '', 'to', to,
+    'name', run.state_name or '', 'queue', run.queue, 'actor', actor, 'reason', run.reason or '',
+    'attempt', run.attempt or '0', 'token', run.token or '0', 'agent', run.agent or '', 'held', run.held or '')
+end
+
+------------------------------------------------------------------------ calls that are sent again
+-- The kept answer of an earlier call with this request id, or an error reply when that call was another verb; else nil.
+local function remembered(verb, id)
+  local kept = id and call('GET', P .. 'request:' .. id)
+  if not kept then return nil end
+  local at = string.find(kept, ' ', 1, true)
+  if string.sub(kept, 1, at - 1) ~= verb then return refuse('request_reused', {request = id}) end
+  return string.sub(kept, at + 1)
+end
+
+-- Keep an answer for ten minutes for those who send the call again.
+local function remember(verb, id, answer)
+  if id then call('SET', P .. 'request:' .. id, verb .. ' ' .. answer, 'EX', 600) end
+  return answer
+end

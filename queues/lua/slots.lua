@@ -1,0 +1,201 @@
+-- slots.lua: the second half of the prelude: where waiting runs stand, who holds slots, who is woken.
+-- A QUEUED run is in exactly one of two places: waiting:<queue>, which agents claim from, or parked:<limit>|<queue>.
+-- Whenever a limit has room and runs of a queue are parked under it, a run that needs it stands in waiting:<queue>.
+
+------------------------------------------------------------------------ rq's view: a list of ids and a small hash per run
+local function rq_job(run)
+  local key = P .. 'rq:job:' .. run.id
+  if TERMINAL[run.state] then call('DEL', key) return end
+  if run.state == 'QUEUED' then
+    call('HSET', key, 'status', 'queued', 'created_at', utc(run.created), 'enqueued_at', utc(NOW), 'origin', run.queue,
+      'description', run.name or run.id, 'timeout', '-1', 'data', RQ_DATA)
+    call('HDEL', key, 'worker_name', 'started_at')
+  elseif run.state == 'PENDING' then
+    call('HSET', key, 'status', 'started', 'started_at', utc(NOW), 'worker_name', run.agent)
+  elseif call('EXISTS', key) == 1 then
+    call('HSET', key, 'status', 'scheduled')
+    call('HDEL', key, 'worker_name', 'started_at')
+  end
+end
+
+local function rq_list(queue, id, front)
+  call('SADD', P .. 'rq:queues', P .. 'rq:queue:' .. queue)
+  call(front and 'LPUSH' or 'RPUSH', P .. 'rq:queue:' .. queue, id)
+end
+
+------------------------------------------------------------------------ waking
+-- The lists are short and expire: a wake-up is a hint, the poll of the agent is the truth.
+local function nudge(name, word, most)
+  local key = P .. 'wake:' .. name
+  if call('LLEN', key) >= most then return end
+  call('RPUSH', key, word)
+  call('EXPIRE', key, 60)
+end
+
+local function unidle(agent, queues)
+  for _, queue in ipairs(split(queues)) do call('ZREM', P .. 'idle:' .. queue, agent) end
+  call('DEL', P .. 'idling:' .. agent)
+end
+
+local rooms = {}
+
+-- How many more runs a limit lets in; infinite where it has no number. Negative after it was lowered.
+local function room(limit)
+  if not rooms[limit] then
+    local most = call('HGET', P .. 'limits', limit)
+    rooms[limit] = most and tonumber(most) - call('ZCARD', P .. 'holders:' .. limit) or math.huge
+  end
+  return rooms[limit]
+end
+
+-- Wake as many idle agents of a queue as runs became startable, longest idle first. Agents that stopped asking are dropped.
+local function wake(queue, n)
+  if call('HGET', P .. 'queue:' .. queue, 'paused') == '1' then return end
+  n = math.min(n, call('ZCARD', P .. 'waiting:' .. queue), room('queue:' .. queue))
+  if n < 1 then return end
+  for _, agent in ipairs(call('ZRANGE', P .. 'idle:' .. queue, 0, n + 20)) do
+    if n < 1 then break end
+    local queues = call('GET', P .. 'idling:' .. agent)
+    if queues then
+      unidle(agent, queues)
+      nudge(agent, 'work', 1)
+      n = n - 1
+    else
+      call('ZREM', P .. 'idle:' .. queue, agent)
+    end
+  end
+end
+
+local opened = {}
+
+-- Note that n runs of a queue may have become startable; agents are woken once, at the end of the script.
+local function open(queue, n) opened[queue] = (opened[queue] or 0) + n end
+
+local function done(reply)
+  for queue, n in pairs(opened) do wake(queue, n) end
+  return cmsgpack.pack(reply)
+end
+
+------------------------------------------------------------------------ the line of a queue
+-- Put a QUEUED run into the line of its queue, at the place of its due time.
+local function line_up(id, queue, due)
+  local line = P .. 'waiting:' .. queue
+  call('ZADD', line, due, id)
+  rq_list(queue, id, call('ZRANK', line, id) == 0)
+  open(queue, 1)
+end
+
+local function unpark(id, limit, queue)
+  local key = P .. 'parked:' .. limit .. '|' .. queue
+  call('ZREM', key, id)
+  if call('EXISTS', key) == 0 then
+    call('SREM', P .. 'parked:' .. limit, queue)
+    call('SREM', P .. 'parked_in:' .. queue, limit)
+  end
+end
+
+-- Return up to n of the oldest runs parked under a limit to the line of a queue, if the limit has room.
+local function offer(limit, queue, n)
+  if room(limit) < 1 then return end
+  local oldest = call('ZRANGE', P .. 'parked:' .. limit .. '|' .. queue, 0, n - 1, 'WITHSCORES')
+  for i = 1, #oldest, 2 do
+    unpark(oldest[i], limit, queue)
+    call('HDEL', P .. 'run:' .. oldest[i], 'parked')
+    line_up(oldest[i], queue, oldest[i + 1])
+  end
+end
+
+-- After a run left the line: each of its limits that has room gets its next run into the line.
+local function represent(run)
+  for _, limit in ipairs(split(run.limits)) do offer(limit, run.queue, 1) end
+end
+
+-- Take a QUEUED run out of the line or out of its parking place.
+local function leave_line(run)
+  if run.parked then unpark(run.id, run.parked, run.queue) end
+  call('ZREM', P .. 'waiting:' .. run.queue, run.id)
+  call('LREM', P .. 'rq:queue:' .. run.queue, 1, run.id)
+end
+
+-- Move a run of the line under a full limit, where no claim looks at it again until the limit has room.
+local function park(run, limit)
+  leave_line(run)
+  write(run, {parked = limit})
+  call('ZADD', P .. 'parked:' .. limit .. '|' .. run.queue, run.due, run.id)
+  call('SADD', P .. 'parked:' .. limit, run.queue)
+  call('SADD', P .. 'parked_in:' .. run.queue, limit)
+  represent(run)
+end
+
+-- Make a run QUEUED and put it into the line.
+local function push(run, actor, reason, changes)
+  move(run, 'QUEUED', actor, reason, changes)
+  rq_job(run)
+  line_up(run.id, run.queue, run.due)
+end
+
+------------------------------------------------------------------------ slots
+-- Say that a limit lets n more runs in: their places in line, and agents to start them.
+local function grown(limit, n)
+  local queue = string.match(limit, '^queue:(.*)$')
+  if queue then return open(queue, n) end
+  for _, name in ipairs(call('SMEMBERS', P .. 'parked:' .. limit)) do offer(limit, name, n) end
+end
+
+-- Take every slot a run needs; the caller has seen that all have room.
+local function take(run, agent, lease_us)
+  local needed = {'queue:' .. run.queue, unpack(split(run.limits))}
+  for _, limit in ipairs(needed) do
+    call('ZADD', P .. 'holders:' .. limit, us(NOW), run.id)
+    if rooms[limit] then rooms[limit] = rooms[limit] - 1 end
+  end
+  call('ZADD', P .. 'leases', us(NOW + lease_us), run.id)
+  call('SADD', P .. 'agentruns:' .. agent, run.id)
+  return table.concat(needed, '\n')
+end
+
+-- Free exactly the slots a run holds. `move` the run before or after, and write held = false with it.
+local function free(run)
+  local held = split(run.held)
+  for _, limit in ipairs(held) do
+    if call('ZREM', P .. 'holders:' .. limit, run.id) == 1 and rooms[limit] then rooms[limit] = rooms[limit] + 1 end
+  end
+  call('ZREM', P .. 'leases', run.id)
+  if run.agent then call('SREM', P .. 'agentruns:' .. run.agent, run.id) end
+  for _, limit in ipairs(held) do grown(limit, 1) end
+end
+
+-- End a run for good, slots included.
+local function settle(run, to, actor, reason, changes)
+  local held = run.held
+  move(run, to, actor, reason, changes)
+  rq_job(run)
+  run.held = held
+  free(run)
+end
+
+-- Put a held run back into the line at its due place, with a new token, so that nobody can finish the old claim.
+local function give_back(run, actor, reason, changes)
+  if run.state == 'CANCELLING' then return settle(run, 'CANCELLED', actor, reason) end
+  changes = changes or {}
+  changes.token, changes.claim, changes.held = call('INCR', P .. 'token'), false, false
+  local held = run.held
+  push(run, actor, reason, changes)
+  run.held = held
+  free(run)
+end
+
+-- A held run whose agent was lost: back into the line, or CRASHED by its policy. Gives the state it has now.
+local function lose(run, actor, reason)
+  local lost, most = tonumber(run.lost or 0) + 1, tonumber(run.max_lost or 3)
+  if run.state == 'CANCELLING' then
+    settle(run, 'CANCELLED', actor, reason)
+  elseif run.on_lost == 'crash' then
+    settle(run, 'CRASHED', actor, reason, {lost = lost})
+  elseif lost >= most then
+    settle(run, 'CRASHED', actor, reason .. ', loss ' .. lost .. ' of ' .. most, {lost = lost})
+  else
+    give_back(run, actor, reason, {lost = lost})
+  end
+  return run.state
+end

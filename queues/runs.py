@@ -1,0 +1,177 @@
+"""The records of runs, and the moves that clients and the scheduler make: create, cancel, promote, forget."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from queues import events
+from queues.errors import InvalidValue, UnknownQueue
+from queues.keys import FIELD, LIMIT, RESERVED_FIELDS
+from queues.records import Move, Run
+from queues.scripts import Scripts
+from queues.states import State
+
+__all__ = ["Cancelled", "Created", "Move", "NewRun", "Promoted", "Run", "Runs"]
+
+CHUNK = 100
+"""Runs that one script call creates, promotes or forgets at most: about 5 ms of Redis."""
+
+MOST_LIMITS = 16
+LONGEST_FIELD = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewRun:
+    """What a run is made from; `due_us` None means now. `fields` are for floors above and are never read here."""
+
+    id: str
+    queue: str
+    actor: str
+    due_us: int | None = None
+    limits: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    fields: Mapping[str, str | int] | None = None
+    data: Mapping[str, bytes] | None = None
+    on_lost: str = "rerun"
+    max_lost: int = 3
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        if self.on_lost not in ("rerun", "crash"):
+            raise InvalidValue("on_lost", "'rerun' or 'crash'", self.on_lost)
+        if not 1 <= self.max_lost <= 1000:
+            raise InvalidValue("max_lost", "1 to 1000", self.max_lost)
+        if len(self.limits) > MOST_LIMITS:
+            raise InvalidValue("limits", f"at most {MOST_LIMITS} limits", self.limits)
+        for limit in (*self.limits, *self.groups):
+            if not LIMIT.fullmatch(limit) or limit.startswith("queue:"):
+                raise InvalidValue("limits and groups", "kind:name, one line, without |, and not a queue's", limit)
+        for name, value in (self.fields or {}).items():
+            if not FIELD.fullmatch(name) or name in RESERVED_FIELDS:
+                raise InvalidValue("a field's name", "lower-case letters and _, and none of the record's own", name)
+            if len(str(value).encode()) > LONGEST_FIELD:
+                raise InvalidValue(f"the field {name}", f"at most {LONGEST_FIELD} bytes (put more into data)", value)
+
+    def packed(self) -> dict[str, Any]:
+        """Give the run as the script create takes it: defaults left out, lists joined by line ends."""
+        record: dict[str, Any] = {name: str(value) for name, value in (self.fields or {}).items()}
+        if self.limits:
+            record["limits"] = "\n".join(dict.fromkeys(self.limits))
+        if self.groups:
+            record["groups"] = "\n".join(dict.fromkeys(self.groups))
+        if self.on_lost != "rerun":
+            record["on_lost"] = self.on_lost
+        if self.max_lost != 3:
+            record["max_lost"] = str(self.max_lost)
+        packed = {"id": self.id, "queue": self.queue, "record": record, "actor": self.actor, "reason": self.reason}
+        optional = {"due": self.due_us, "data": dict(self.data) if self.data else None}
+        return packed | {name: value for name, value in optional.items() if value is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Created:
+    """The answer to one new run; `created` False means that the id was there, in `state`."""
+
+    id: str
+    created: bool
+    state: State
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cancelled:
+    """What a cancel did: a waiting run is CANCELLED at once, a held one CANCELLING until its agent has ended it."""
+
+    state_before: State
+    state: State
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promoted:
+    """How many delayed runs became due, and when the next one will; None when none is left."""
+
+    count: int
+    next_due_us: int | None
+
+
+def chunks(ids: Iterable[str]) -> Iterator[list[str]]:
+    """Cut ids into what one script call may take."""
+    rest = list(ids)
+    return (rest[at : at + CHUNK] for at in range(0, len(rest), CHUNK))
+
+
+class Runs:
+    """Creates, reads, cancels, promotes and forgets runs."""
+
+    def __init__(self, scripts: Scripts) -> None:
+        self._scripts = scripts
+        self._keys = scripts.keys
+
+    def create(self, runs: Sequence[NewRun], *, request_id: str | None = None) -> list[Created]:
+        """Record runs that are not there yet, on their queue when due and delayed when not; all or none per hundred.
+
+        A call sent again with its request id within ten minutes gets the first answer. Raises UnknownQueue.
+        """
+        answers: list[Created] = []
+        for at in range(0, len(runs), CHUNK):
+            packed = [run.packed() for run in runs[at : at + CHUNK]]
+            request = f"{request_id}.{at}" if request_id else None
+            try:
+                reply = self._scripts.call("create", runs=packed, request_id=request)
+            except UnknownQueue as unknown:
+                raise UnknownQueue(unknown.name, self._nearest_queue(unknown.name)) from None
+            answers += [
+                Created(id=run["id"], created=new, state=State(state))
+                for run, (new, state) in zip(packed, reply, strict=True)
+            ]
+        return answers
+
+    def get(self, run_id: str) -> Run | None:
+        """Read the record of a run."""
+        return self.get_many([run_id])[0]
+
+    def get_many(self, run_ids: Sequence[str]) -> list[Run | None]:
+        """Read records in one round trip, in the order asked."""
+
+        def read(pipe: Any) -> None:
+            for run_id in run_ids:
+                pipe.hgetall(self._keys.run(run_id))
+
+        raws = self._scripts.ask_many(read)
+        return [Run.parse(run_id, raw) if raw else None for run_id, raw in zip(run_ids, raws, strict=True)]
+
+    def data(self, run_id: str, name: str) -> bytes | None:
+        """Read one of the big things of a run: parameters, result, error."""
+        found: bytes | None = self._scripts.ask(lambda client: client.hget(self._keys.data(run_id), name))
+        return found
+
+    def cancel(self, run_id: str, *, actor: str, reason: str = "", request_id: str | None = None) -> Cancelled:
+        """End a waiting run at once, or ask the agent of a held one to; cancelling twice is one cancel.
+
+        Raises UnknownRun, and RefusedByState when the run has ended otherwise.
+        """
+        reply = self._scripts.call("cancel", run=run_id, actor=actor, reason=reason, request_id=request_id)
+        return Cancelled(state_before=State(reply["before"]), state=State(reply["state"]))
+
+    def promote(self, limit: int = 1000) -> Promoted:
+        """Put delayed runs that are due on their queues, at most `limit`, oldest first."""
+        count, next_due = 0, None
+        while count < limit:
+            reply = self._scripts.call("promote", limit=min(CHUNK, limit - count))
+            count, next_due = count + reply["count"], reply.get("next_due")
+            if not reply["more"]:
+                break
+        if count:
+            events.promoted(count=count)
+        return Promoted(count=count, next_due_us=next_due)
+
+    def forget(self, run_ids: Iterable[str]) -> int:
+        """Remove every key and index entry of runs that have ended; others stay. Gives how many were removed."""
+        count = sum(int(self._scripts.call("forget", runs=chunk)) for chunk in chunks(run_ids))
+        if count:
+            events.forgotten(count=count)
+        return count
+
+    def _nearest_queue(self, name: str) -> str | None:
+        names = [member.decode() for member in self._scripts.ask(lambda client: client.smembers(self._keys.queues))]
+        return next(iter(get_close_matches(name, names, n=1)), None)

@@ -1,0 +1,120 @@
+"""Loads the Lua scripts, one per verb, and calls them: msgpack in, msgpack out, error replies as typed errors."""
+
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import msgpack
+import redis
+from redis.exceptions import NoScriptError, RedisError
+
+from queues.errors import HeadgateQueueError, RefusedByState, RequestReused, ScriptFailed, UnknownQueue, UnknownRun
+from queues.keys import DEFAULT_PREFIX, DEFAULT_QUEUE, RQ_JOB_DATA, Keys, queue_id
+from queues.outages import translate
+from queues.states import HELD, INITIAL, TERMINAL, TRANSITIONS
+
+
+def generated_lua() -> str:
+    """Write the tables that the prelude takes from Python: the legal moves, and the constants of keys.py."""
+
+    def names(states: frozenset[Any]) -> str:
+        return "".join(f"{state}=true," for state in sorted(states))
+
+    edges = "".join(f"{before}={{{names(after)}}}," for before, after in TRANSITIONS.items())
+    data = "".join(f"\\{byte:03d}" for byte in RQ_JOB_DATA)
+    return (
+        f"local EDGES = {{[''] = {{{names(INITIAL)}}},{edges}}}\n"
+        f"local HELD = {{{names(HELD)}}} local TERMINAL = {{{names(TERMINAL)}}}\n"
+        f"local RQ_DATA = '{data}' local DEFAULT_QUEUE = {{'{DEFAULT_QUEUE}', '{queue_id(DEFAULT_QUEUE)}'}}\n"
+    )
+
+
+@cache
+def script_text(package: str, verb: str) -> str:
+    """Put the generated tables and the two halves of the prelude before the script of a verb in `package`/lua."""
+    shared = [files("queues").joinpath(f"lua/{half}.lua").read_text("utf-8") for half in ("prelude", "slots")]
+    return "".join([generated_lua(), *shared, files(package).joinpath(f"lua/{verb}.lua").read_text("utf-8")])
+
+
+class Scripts:
+    """Calls the scripts of one package on one Redis; also knows the keys, for reads that need no script.
+
+    `offset_us` is added to the time of Redis inside the scripts: tests travel with it.
+    """
+
+    def __init__(
+        self, client: redis.Redis, prefix: str = DEFAULT_PREFIX, *, offset_us: int = 0, package: str = "queues"
+    ) -> None:
+        self.redis = client
+        self.prefix = prefix
+        self.keys = Keys(prefix)
+        self.offset_us = offset_us
+        self.package = package
+        self._digests: dict[str, str] = {}
+
+    def call(self, verb: str, **arguments: Any) -> Any:
+        """Run one script and give its reply; bytes that are not UTF-8 come back as text with surrogate escapes."""
+        payload = msgpack.packb(arguments)
+        try:
+            reply = self._run(verb, payload)
+        except RedisError as failure:
+            raise translate(failure, self.address, verb) from failure
+        answer = msgpack.unpackb(reply, unicode_errors="surrogateescape", strict_map_key=False)
+        if isinstance(answer, dict) and "err" in answer:
+            raise typed_error(verb, answer)
+        return answer
+
+    def ask(self, read: Callable[[redis.Redis], Any]) -> Any:
+        """Read from Redis without a script; failures are typed as those of scripts are."""
+        try:
+            return read(self.redis)
+        except RedisError as failure:
+            raise translate(failure, self.address) from failure
+
+    def ask_many(self, read: Callable[[Any], object]) -> list[Any]:
+        """Let `read` fill a pipeline, and give all answers in one round trip."""
+
+        def run(client: redis.Redis) -> list[Any]:
+            pipe = client.pipeline(transaction=False)
+            read(pipe)
+            return list(pipe.execute())
+
+        return list(self.ask(run))
+
+    @property
+    def address(self) -> str:
+        """Say where this Redis is, without its password."""
+        where = self.redis.get_connection_kwargs()
+        return str(where.get("path") or f"{where.get('host', 'localhost')}:{where.get('port', 6379)}")
+
+    def now_us(self) -> int:
+        """Read the time of Redis, with the offset, in microseconds since the epoch."""
+        seconds, micros = self.ask(lambda client: client.time())
+        return int(seconds) * 1_000_000 + int(micros) + self.offset_us
+
+    def _run(self, verb: str, payload: bytes) -> Any:
+        tail = (1, self.prefix, payload, self.offset_us)
+        if digest := self._digests.get(verb):
+            try:
+                return self.redis.evalsha(digest, *tail)
+            except NoScriptError:
+                pass  # Redis has restarted or its scripts were flushed
+        text = script_text(self.package, verb)
+        self._digests[verb] = str(self.redis.script_load(text))
+        return self.redis.evalsha(self._digests[verb], *tail)
+
+
+def typed_error(verb: str, answer: dict[str, Any]) -> HeadgateQueueError:
+    """Make the exception that an error reply of a script stands for."""
+    match answer["err"]:
+        case "refused":
+            return RefusedByState(answer["run"], answer["state"], answer["since"])
+        case "unknown_run":
+            return UnknownRun(answer["run"])
+        case "unknown_queue":
+            return UnknownQueue(answer["queue"])
+        case "request_reused":
+            return RequestReused(answer["request"])
+        case other:
+            return ScriptFailed(verb, f"answered {other}: {answer}")

@@ -1,0 +1,189 @@
+"""Work queues: named lines of runs with a limit, a pause switch, a priority and a lease."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from queues import events
+from queues.clock import seconds_to_us
+from queues.errors import AmbiguousQueue, InvalidValue, QueueExists, UnknownQueue
+from queues.keys import DEFAULT_QUEUE, checked_name, queue_id, queue_limit
+from queues.limits import Limits, checked_limit
+from queues.scripts import Scripts
+
+DEFAULT_PRIORITY = 100
+LATE_US = seconds_to_us(15)
+"""A run is late when it has been due for longer than this and nobody has claimed it."""
+
+ALIVE_US = seconds_to_us(30)
+"""An agent counts as listening when it was heard of within this time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkQueue:
+    """A work queue and what stands on it; `queued` includes parked runs, `late` is a part of `queued`."""
+
+    id: str
+    name: str
+    concurrency_limit: int | None
+    paused: bool
+    priority: int
+    lease_seconds: float | None
+    on_disconnect: str
+    description: str
+    created_us: int
+    queued: int
+    running: int
+    late: int
+    agents: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """A run in line; `parked` names the full limit it waits for, None when the next free agent may take it."""
+
+    run_id: str
+    due_us: int
+    parked: str | None
+
+
+class WorkQueues:
+    """Creates, changes and lists work queues; the queue `default` is always there."""
+
+    def __init__(self, scripts: Scripts) -> None:
+        self._scripts = scripts
+        self._keys = scripts.keys
+        self._limits = Limits(scripts)
+
+    def create(
+        self,
+        name: str,
+        *,
+        limit: int | None = None,
+        priority: int | None = None,
+        lease: float | None = None,
+        on_disconnect: str = "kill",
+        description: str = "",
+        actor: str = "",
+    ) -> WorkQueue:
+        """Make a work queue; `priority` 1 is served first, `lease` is in seconds. Raises QueueExists."""
+        checked_name("work queue", name)
+        if on_disconnect not in ("kill", "keep"):
+            raise InvalidValue("on_disconnect", "'kill' or 'keep'", on_disconnect)
+        settings = {
+            "id": queue_id(name),
+            "priority": str(checked_priority(DEFAULT_PRIORITY if priority is None else priority)),
+            "lease": "" if lease is None else f"{checked_lease(lease):g}",
+            "on_disconnect": on_disconnect,
+            "description": description,
+        }
+        number = None if limit is None else checked_limit(limit)
+        reply = self._scripts.call("set_queue", change="create", queue=name, settings=settings, actor=actor)
+        if not reply["created"]:
+            raise QueueExists(name)
+        if number is not None:
+            self._limits.set(queue_limit(name), number, actor)
+        events.queue_changed(queue=name, change="create", actor=actor)
+        return self.get(name)
+
+    def get(self, wanted: str) -> WorkQueue:
+        """Find a work queue by name, id, or the first characters of its id if only one has them."""
+        names = self._names()
+        if wanted in names:
+            return self._read([wanted])[0]
+        fitting = [name for name in names if wanted and queue_id(name).startswith(wanted.lower())]
+        if len(fitting) > 1:
+            raise AmbiguousQueue(wanted, fitting)
+        if not fitting:
+            raise UnknownQueue(wanted, next(iter(get_close_matches(wanted, names, n=1)), None))
+        return self._read(fitting)[0]
+
+    def all(self) -> list[WorkQueue]:
+        """List all work queues by priority, then name."""
+        return sorted(self._read(self._names()), key=lambda queue: (queue.priority, queue.name))
+
+    def pause(self, name: str, actor: str) -> bool:
+        """Stop new starts; runs that hold a slot go on. Gives whether that changed anything."""
+        return self._change(name, {"paused": "1"}, actor)
+
+    def resume(self, name: str, actor: str) -> bool:
+        """Let runs start again, and wake agents for those that wait. Gives whether that changed anything."""
+        return self._change(name, {"paused": "0"}, actor)
+
+    def set_priority(self, name: str, priority: int, actor: str) -> bool:
+        """Change the priority: 1 is served first."""
+        return self._change(name, {"priority": str(checked_priority(priority))}, actor)
+
+    def set_lease(self, name: str, seconds: float | None, actor: str) -> bool:
+        """Change the lease of runs claimed or renewed from now on; None takes the agent's setting."""
+        return self._change(name, {"lease": "" if seconds is None else f"{checked_lease(seconds):g}"}, actor)
+
+    def set_limit(self, name: str, number: int | None, actor: str) -> int | None:
+        """Change how many of its runs may be executing at once; gives the number before. Raises UnknownQueue."""
+        return self._limits.set(queue_limit(self.get(name).name), number, actor)
+
+    def waiting(self, name: str, limit: int = 1000) -> list[Waiting]:
+        """List the runs of a queue in the order of their due times, those parked under a full limit among them."""
+        limits = sorted(member.decode() for member in self._members(self._keys.parked_limits(name)))
+
+        def read(pipe: Any) -> None:
+            pipe.zrange(self._keys.waiting(name), 0, limit - 1, withscores=True)
+            for parked in limits:
+                pipe.zrange(self._keys.parked(parked, name), 0, limit - 1, withscores=True)
+
+        found = zip((None, *limits), self._scripts.ask_many(read), strict=True)
+        runs = [Waiting(run_id=run.decode(), due_us=int(due), parked=lim) for lim, part in found for run, due in part]
+        return sorted(runs, key=lambda run: (run.due_us, run.run_id))[:limit]
+
+    def _change(self, name: str, settings: dict[str, str], actor: str) -> bool:
+        reply = self._scripts.call("set_queue", change="set", queue=self.get(name).name, settings=settings, actor=actor)
+        if reply["changed"]:
+            change = ", ".join(f"{field}={value}" for field, value in settings.items())
+            events.queue_changed(queue=name, change=change, actor=actor)
+        return bool(reply["changed"])
+
+    def _members(self, key: str) -> set[bytes]:
+        members: set[bytes] = self._scripts.ask(lambda client: client.smembers(key))
+        return members
+
+    def _names(self) -> list[str]:
+        return sorted({member.decode() for member in self._members(self._keys.queues)} | {DEFAULT_QUEUE})
+
+    def _read(self, names: Sequence[str]) -> list[WorkQueue]:
+        rows = self._scripts.call("read_queues", queues=list(names), late_us=LATE_US, alive_us=ALIVE_US)
+        return [work_queue(name, row) for name, row in zip(names, rows, strict=True)]
+
+
+def work_queue(name: str, row: dict[str, Any]) -> WorkQueue:
+    """Make the value of a row of the script read_queues; a `default` that was never written has its defaults."""
+    settings = row["settings"] or {}
+    return WorkQueue(
+        id=queue_id(name),
+        name=name,
+        concurrency_limit=row.get("limit"),
+        paused=settings.get("paused") == "1",
+        priority=int(settings.get("priority") or DEFAULT_PRIORITY),
+        lease_seconds=float(settings["lease"]) if settings.get("lease") else None,
+        on_disconnect=settings.get("on_disconnect") or "kill",
+        description=settings.get("description", ""),
+        created_us=int(settings.get("created", 0)),
+        queued=row["queued"],
+        running=row["running"],
+        late=row["late"],
+        agents=row["agents"],
+    )
+
+
+def checked_priority(priority: int) -> int:
+    """Give the priority back, or raise InvalidValue."""
+    if not 1 <= priority <= 1000:
+        raise InvalidValue("a priority", "1 (first) to 1000", priority)
+    return priority
+
+
+def checked_lease(seconds: float) -> float:
+    """Give the lease back, or raise InvalidValue."""
+    if not 1 <= seconds <= 3600:
+        raise InvalidValue("a lease", "1 to 3600 seconds", seconds)
+    return seconds
