@@ -12,7 +12,7 @@ class InvalidAddress(HeadgateQueueError):
 
 
 class RedisFailure(HeadgateQueueError):
-    """Redis can not be used: `code` names the case for machines, `hint` says what to do next; no text holds a password."""
+    """Redis can not be used: `code` names the case for machines, `hint` says what to do; no text holds a password."""
 
     verb = "can not be used"
 

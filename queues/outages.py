@@ -46,6 +46,7 @@ REFUSED_REPLIES = {
     "CROSSSLOT": ("cluster", "it is a node of a cluster", "Headgate needs a single server, not a cluster."),
 }
 AWAY_ERRNOS = {errno.ECONNREFUSED, errno.ENOENT}
+TLS_ALERT = b"\x15\x03"
 TEXTS = {
     errno.ECONNREFUSED: ("refused", "the connection was refused: no server listens there"),
     errno.ENOENT: ("refused", "there is no such socket"),
@@ -111,7 +112,7 @@ def _reply(failure: failures.RedisError) -> tuple[str, str]:
 
 
 def _not_redis(text: str, address: str) -> RedisFailure:
-    if "\\x15\\x03" in text:
+    if repr(TLS_ALERT)[2:-1] in text:
         return RedisRefused(address, "it speaks TLS only", code="tls", hint="Write rediss:// instead of redis://.")
     speaks = "HTTP" if any(mark in text for mark in ("HTTP", "<!DOCTYPE", "<html")) else "another protocol"
     hint = "Check the port: Redis usually listens on 6379."

@@ -1,0 +1,153 @@
+"""The address of a Redis server: read from a URL, shown without its password."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, quote, unquote
+
+from queues.errors import InvalidAddress
+
+SCHEMES = ("redis", "rediss", "unix")
+FORMS = "redis://[user:password@]host[:port][/db], rediss://… for TLS, or unix:///path/to/socket[?db=0]"
+TLS_OPTIONS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname")
+DEFAULT_PORT = 6379
+LONGEST_SOCKET_PATH = 107
+
+
+@dataclass(frozen=True, kw_only=True)
+class RedisAddress:
+    """Where a Redis server is and how to log in; neither `str` nor `repr` holds the password."""
+
+    scheme: str
+    host: str = ""
+    port: int = DEFAULT_PORT
+    path: str = ""
+    db: int = 0
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        if self.scheme == "unix":
+            return f"unix://{self.path}" + (f"?db={self.db}" if self.db else "")
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}/{self.db}"
+
+    @property
+    def masked(self) -> str:
+        """The URL as a user may see it: the user name stays, the password is `***`."""
+        if self.username is None and self.password is None:
+            return str(self)
+        scheme, rest = str(self).split("://", 1)
+        login = quote(self.username or "", safe="") + (":***" if self.password is not None else "")
+        return f"{scheme}://{login}@{rest}"
+
+    @property
+    def local(self) -> bool:
+        """Whether the server is on this machine, so that nobody can listen on the way."""
+        return self.scheme == "unix" or self.host in ("localhost", "::1") or self.host.startswith("127.")
+
+
+def parse_url(url: str) -> RedisAddress:
+    """Read a Redis URL; InvalidAddress says what is wrong without repeating anything that may be a password.
+
+    Passwords may be percent-coded; those with a plain `@`, `:`, `/`, `?` or `#` are understood too, since the host
+    begins after the last `@`.
+    """
+    scheme, separator, rest = url.strip().partition("://")
+    scheme = scheme.lower()
+    if scheme == "redis+sentinel" and separator:
+        raise InvalidAddress("redis+sentinel:// addresses are not supported by this version; give the master's address")
+    if not separator or scheme not in SCHEMES:
+        raise InvalidAddress(f"expected an address of the form {FORMS}; it does not begin so")
+    login, place = _split_login(rest, scheme)
+    place, _, query = place.partition("?")
+    options = _options(query)
+    username, password = _login(login, options)
+    if scheme == "unix":
+        return RedisAddress(
+            scheme=scheme,
+            path=_socket_path(place),
+            db=_db(options.pop("db", "0")),
+            username=username,
+            password=password,
+        )
+    host, port, db = _place(place)
+    db = options.pop("db", db)
+    tls = tuple(sorted(options.items()))
+    if tls and scheme == "redis":
+        raise InvalidAddress(f"{tls[0][0]} needs TLS: write rediss:// instead of redis://")
+    return RedisAddress(scheme=scheme, host=host, port=port, db=_db(db), username=username, password=password, tls=tls)
+
+
+def masked(url: str) -> str:
+    """Show any URL, also a malformed one, without its password."""
+    try:
+        return parse_url(url).masked
+    except InvalidAddress:
+        scheme, separator, rest = url.partition("://")
+        if "@" not in rest and "password" not in rest.lower():
+            return url if separator else "***"
+        return f"{scheme}://***@{rest.rpartition('@')[2].partition('?')[0]}"
+
+
+PLACE = re.compile(r"(\[[0-9A-Fa-f:.%a-z]+\]|[^\s,:/?#@\[\]]*)(?::(\d*))?(?:/([^/?#]*))?/?")
+
+
+def _split_login(rest: str, scheme: str) -> tuple[str, str]:
+    """Split at the last `@`, unless that stands in the options behind an address that is complete without it."""
+    head, mark, query = rest.partition("?")
+    if mark and "@" in query and "@" not in head and (scheme == "unix" or PLACE.fullmatch(head)):
+        return "", rest
+    if "@" in head and (scheme == "unix" or PLACE.fullmatch(head.rpartition("@")[2])):
+        login, _, place = head.rpartition("@")
+        return login, place + mark + query
+    login, _, place = rest.rpartition("@")
+    return login, place
+
+
+def _login(login: str, options: dict[str, str]) -> tuple[str | None, str | None]:
+    username, colon, password = login.partition(":")
+    asked_user, asked_password = options.pop("username", ""), options.pop("password", "")
+    return unquote(username) or asked_user or None, (unquote(password) if colon else asked_password) or None
+
+
+def _options(query: str) -> dict[str, str]:
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    for name in options:
+        if name not in ("db", "username", "password", *TLS_OPTIONS):
+            shown = f"{name!r}" if re.fullmatch(r"[a-z_]{1,32}", name) and "@" not in query else "after the ?"
+            raise InvalidAddress(
+                f"the address has an option {shown} that is not known; allowed are db, username, password and"
+                f" {', '.join(TLS_OPTIONS)} (time-outs are set by the program)"
+            )
+    return options
+
+
+def _place(place: str) -> tuple[str, int, str]:
+    found = PLACE.fullmatch(place)
+    if found is None:
+        raise InvalidAddress(f"expected host, port and db behind the last @ or the scheme, as in {FORMS}")
+    host, port, db = found.groups()
+    host = unquote(host).strip("[]")
+    if not host:
+        raise InvalidAddress(f"the address names no host; expected {FORMS}")
+    if port and not 1 <= int(port) <= 65535:
+        raise InvalidAddress(f"expected the port to be 1 to 65535, got {port}")
+    return host, int(port or DEFAULT_PORT), db or "0"
+
+
+def _db(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", text):
+        raise InvalidAddress("expected the db to be a number from 0 on, got something else behind the last /")
+    return int(text)
+
+
+def _socket_path(place: str) -> str:
+    path = unquote(place)
+    if not path.startswith("/"):
+        raise InvalidAddress("expected an absolute socket path behind unix://, as in unix:///run/redis/redis.sock")
+    if len(path.encode()) > LONGEST_SOCKET_PATH:
+        raise InvalidAddress(f"the socket path has {len(path.encode())} bytes; the kernel takes {LONGEST_SOCKET_PATH}")
+    return path

@@ -1,0 +1,260 @@
+"""Connections to Redis with explicit time-outs, no hidden retries, and failures that say what to do.
+
+redis-py re-sends a command up to ten times by default and so counts an INCR twice; clients made here send it once.
+Every new connection is greeted before its first command: the server's version is checked, and `greet` (see
+`queues.recovery`) learns the server's run id, so that nobody claims from a restarted server before its return is known.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import redis
+import redis.exceptions as failures
+from redis.backoff import NoBackoff
+from redis.client import Pipeline
+from redis.connection import Connection, ConnectionPool, SSLConnection, UnixDomainSocketConnection
+from redis.retry import Retry
+
+from queues.address import RedisAddress, masked, parse_url
+from queues.outages import TLS_ALERT, translated
+from queues.server_check import ServerFacts
+
+__all__ = ["Ask", "Client", "Greet", "connect", "connect_blocking", "masked", "parse_url"]
+
+DEFAULT_TIMEOUT = 3.0
+# Name look-up, TCP, TLS and greeting share this part of the time-out, so that the whole attempt ends within it.
+CONNECT_SHARE = 0.9
+
+Ask = Callable[..., Any]
+"""Sends one command on a connection and gives the raw reply."""
+
+
+Greet = Callable[[ServerFacts, Ask], None]
+"""Called once on every new connection, before any command."""
+
+
+class Client(redis.Redis):
+    """A redis-py client whose outages are RedisUnreachable and RedisRefused; other error replies pass unchanged."""
+
+    address: RedisAddress
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        """Send one command, once."""
+        with translated(str(self.address)):
+            return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
+        """Batch commands; like redis-py's, with outages translated."""
+        pipeline = TranslatingPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+        pipeline.address = self.address
+        return pipeline
+
+
+class TranslatingPipeline(Pipeline):
+    """A pipeline whose outages are RedisUnreachable and RedisRefused."""
+
+    address: RedisAddress
+
+    def execute(self, raise_on_error: bool = True) -> list[Any]:
+        """Send the batch, once."""
+        with translated(str(self.address)):
+            return super().execute(raise_on_error)
+
+
+def connect(
+    url: str,
+    *,
+    timeout: float = DEFAULT_TIMEOUT,
+    retries: int = 0,
+    name: str = "headgate",
+    greet: Greet | None = None,
+    eager: bool = True,
+) -> Client:
+    """Make a client and its first connection; RedisUnreachable or RedisRefused within `timeout` seconds.
+
+    `retries` re-sends after a lost connection and is only for calls whose effect is the same when made twice.
+    `name` is shown by CLIENT LIST. With `eager=False` the first command connects.
+    """
+    address = parse_url(url)
+    client = _client(address, timeout, retries, name, greet)
+    if eager:
+        _first_connection(client)
+    return client
+
+
+def connect_blocking(
+    url: str, *, longest_block: float, name: str = "headgate-wait", greet: Greet | None = None
+) -> Client:
+    """Make a client for blocking reads of at most `longest_block` seconds; its socket waits longer than they do."""
+    return _client(parse_url(url), longest_block + DEFAULT_TIMEOUT, 0, name, greet)
+
+
+def _client(address: RedisAddress, timeout: float, retries: int, name: str, greet: Greet | None) -> Client:
+    budget = min(timeout, DEFAULT_TIMEOUT) * CONNECT_SHARE
+    options: dict[str, Any] = {
+        "db": address.db,
+        "username": address.username,
+        "password": address.password,
+        "client_name": name,
+        "driver_info": None,  # saves two round trips on every connection
+        "protocol": 2,  # no HELLO, no push frames in between
+        "socket_timeout": timeout,
+        "retry": Retry(NoBackoff(), retries),
+        "redis_connect_func": _Greeting(address, budget, greet),
+    }
+    kind: type[Any]
+    if address.scheme == "unix":
+        kind, options["path"] = BoundedUnixConnection, address.path
+    else:
+        kind = BoundedTlsConnection if address.scheme == "rediss" else BoundedConnection
+        options |= {"host": address.host, "port": address.port, "socket_connect_timeout": budget, **dict(address.tls)}
+        if "ssl_check_hostname" in options:
+            options["ssl_check_hostname"] = options["ssl_check_hostname"].lower() not in ("0", "f", "false", "n", "no")
+    client = Client(connection_pool=ConnectionPool(connection_class=kind, **options))
+    client.address = address
+    return client
+
+
+def _first_connection(client: Client) -> None:
+    with translated(str(client.address)):
+        pool = client.connection_pool
+        pool.release(pool.get_connection())
+
+
+class _Greeting:
+    """Sets a new connection up: log in, check the server, greet; all within what is left of the budget."""
+
+    def __init__(self, address: RedisAddress, budget: float, greet: Greet | None) -> None:
+        self.address = address
+        self.budget = budget
+        self.greet = greet
+
+    def __deepcopy__(self, _: Any) -> _Greeting:
+        return self
+
+    def __call__(self, connection: Any) -> None:
+        waited = time.monotonic() - connection.began
+        connection._sock.settimeout(max(self.budget - waited, 0.1))
+
+        def ask(*command: Any) -> Any:
+            connection.send_command(*command, check_health=False)
+            return connection.read_response()
+
+        try:
+            connection.on_connect()
+            facts = ServerFacts.parse(ask("INFO", "server"))
+            facts.require(str(self.address))
+            if self.greet is not None:
+                self.greet(facts, ask)
+            connection._sock.settimeout(connection.socket_timeout)
+        except BaseException as error:
+            # redis-py would keep a connection that was set up by half when the failure is not one of its own.
+            connection.disconnect()
+            if type(error) is failures.ConnectionError and self.address.scheme == "redis":
+                self._name_the_stranger(error)
+            raise
+
+    def _name_the_stranger(self, error: failures.ConnectionError) -> None:
+        """Find out what closed the connection at once: a web server answers in lines that Redis never ends."""
+        try:
+            with socket.create_connection((self.address.host, self.address.port), timeout=0.3) as plain:
+                plain.sendall(b"PING\r\n")
+                said = plain.recv(64)
+            if not said and _speaks_tls(self.address):
+                said = TLS_ALERT
+        except OSError:
+            return
+        if said and said[:1] not in b"+-:$*":
+            raise failures.InvalidResponse(f"Protocol Error: {said!r}") from error
+
+
+def _speaks_tls(address: RedisAddress) -> bool:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # nothing is sent: the question is only whether TLS is spoken there
+    with socket.create_connection((address.host, address.port), timeout=0.3) as plain:
+        try:
+            context.wrap_socket(plain).close()
+        except ssl.SSLError as error:
+            return "CERTIFICATE" in str(error.reason)
+    return True
+
+
+class BoundedUnixConnection(UnixDomainSocketConnection):
+    """A unix socket connection that notes when it began."""
+
+    began = 0.0
+
+    def _connect(self) -> socket.socket:
+        self.began = time.monotonic()
+        return super()._connect()  # type: ignore[no-any-return, no-untyped-call]
+
+
+class BoundedConnection(Connection):
+    """A TCP connection whose name look-up and attempts on all addresses share one time-out."""
+
+    began = 0.0
+
+    def _connect(self) -> socket.socket:
+        self.began = time.monotonic()
+        budget = self.socket_connect_timeout or DEFAULT_TIMEOUT
+        found = look_up(self.host, self.port, budget)
+        failure: OSError = TimeoutError("no address was tried in time")
+        for index, (family, kind, protocol, _, place) in enumerate(found):
+            share = (self.began + budget - time.monotonic()) / (len(found) - index)
+            if share <= 0:
+                break
+            try:
+                return self._open(family, kind, protocol, place, share)
+            except OSError as error:
+                failure = error
+        raise failure
+
+    def _open(self, family: int, kind: int, protocol: int, place: Any, seconds: float) -> socket.socket:
+        made = socket.socket(family, kind, protocol)
+        try:
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            made.settimeout(seconds)
+            made.connect(place)
+        except OSError:
+            made.close()
+            raise
+        return made
+
+
+class BoundedTlsConnection(SSLConnection, BoundedConnection):
+    """A TLS connection with the same bound; certificate and host name are checked."""
+
+
+def look_up(host: str, port: int, seconds: float) -> list[Any]:
+    """Resolve a host name within `seconds`: the resolver's own time-outs are far longer and can not be set."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        pass
+    else:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    answer: list[Any] = []
+
+    def resolve() -> None:
+        try:
+            answer.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except OSError as error:
+            answer.append(error)
+
+    thread = threading.Thread(target=resolve, name="headgate-resolve", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not answer:
+        raise socket.gaierror(socket.EAI_AGAIN, "the name server did not answer in time")
+    if isinstance(answer[0], OSError):
+        raise answer[0]
+    return list(answer[0])

@@ -1,0 +1,129 @@
+"""Which server is behind an address, and whether Headgate can rely on it: version, kind, eviction, persistence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+from queues.errors import RedisRefused
+from queues.outages import translated
+
+MINIMUM_VERSION = (6, 2, 6)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerFacts:
+    """What a server says of itself on a new connection; `run_id` changes with every start of the server."""
+
+    run_id: str
+    version: str
+    mode: str
+
+    @classmethod
+    def parse(cls, info: bytes) -> ServerFacts:
+        """Read the server section of INFO."""
+        lines = (line.partition(":") for line in info.decode(errors="replace").splitlines() if ":" in line)
+        facts = {name: value for name, _, value in lines}
+        return cls(
+            run_id=facts.get("run_id", ""),
+            version=facts.get("redis_version", "0"),
+            mode=facts.get("redis_mode", "standalone"),
+        )
+
+    def require(self, address: str) -> None:
+        """RedisRefused unless this is a single server of a version that the scripts run on."""
+        if self.mode == "sentinel":
+            hint = "Give the address of the master; Sentinel usually listens on 26379, Redis on 6379."
+            raise RedisRefused(address, "it is a Sentinel, which holds no data", code="sentinel", hint=hint)
+        if self.mode == "cluster":
+            hint = "Headgate needs a single server, not a cluster."
+            raise RedisRefused(address, "it is a node of a Redis Cluster", code="cluster", hint=hint)
+        if version_tuple(self.version) < MINIMUM_VERSION:
+            wanted = ".".join(map(str, MINIMUM_VERSION))
+            cause = f"it is version {self.version}; {wanted} or newer is needed"
+            raise RedisRefused(address, cause, code="version", hint="Install a newer redis-server or valkey-server.")
+
+
+def version_tuple(text: str) -> tuple[int, ...]:
+    """Read `6.2.14` as (6, 2, 14); parts that are no numbers end it."""
+    numbers: list[int] = []
+    for part in text.split("."):
+        if not part.isdigit():
+            break
+        numbers.append(int(part))
+    return tuple(numbers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerState:
+    """What `check_server` found; `problems` are sentences for people, each with what to do."""
+
+    version: str
+    run_id: str
+    persistence: str
+    """`aof (everysec)`, `aof (always)`, `aof (no)`, `rdb`, `none`, or `unknown` when the user may not ask."""
+    eviction_policy: str
+    problems: tuple[str, ...]
+
+
+def check_server(client: redis.Redis, address: str) -> ServerState:
+    """Look at a server once, at the start of a process; RedisRefused when it would lose runs or take no changes.
+
+    A server without persistence works and is named among the problems. Read rights for CONFIG are not needed.
+    """
+    with translated(address):
+        info: dict[str, Any] = client.info()
+        save, sync = _config(client, "save"), _config(client, "appendfsync")
+    facts = ServerFacts(
+        run_id=str(info.get("run_id", "")),
+        version=str(info.get("redis_version", "0")),
+        mode=str(info.get("redis_mode", "standalone")),
+    )
+    facts.require(address)
+    if info.get("role") == "slave":
+        hint = f"Give the address of the master: {info.get('master_host')}:{info.get('master_port')}."
+        raise RedisRefused(address, "it is a replica and takes no changes", code="read_only", hint=hint)
+    policy = str(info.get("maxmemory_policy", "unknown"))
+    if policy.startswith("allkeys"):
+        hint = "Set its maxmemory-policy to noeviction."
+        raise RedisRefused(address, f"its maxmemory-policy {policy} may drop runs", code="eviction", hint=hint)
+    persistence = _persistence(info, save, sync)
+    return ServerState(
+        version=facts.version,
+        run_id=facts.run_id,
+        persistence=persistence,
+        eviction_policy=policy,
+        problems=tuple(_problems(info, persistence, policy)),
+    )
+
+
+def _config(client: redis.Redis, name: str) -> str | None:
+    try:
+        return str(client.config_get(name).get(name, ""))
+    except redis.ResponseError:  # managed servers and narrow users refuse CONFIG
+        return None
+
+
+def _persistence(info: dict[str, Any], save: str | None, sync: str | None) -> str:
+    if info.get("aof_enabled"):
+        return f"aof ({sync})" if sync else "aof"
+    if save is None:
+        return "unknown"
+    return "rdb" if save else "none"
+
+
+def _problems(info: dict[str, Any], persistence: str, policy: str) -> list[str]:
+    problems = []
+    if persistence == "none":
+        problems.append("Redis keeps nothing on disk: a restart loses every run. Set appendonly yes.")
+    if persistence == "rdb":
+        problems.append("Redis only saves snapshots: a crash loses the runs since the last. Set appendonly yes.")
+    if persistence == "aof (no)":
+        problems.append("Redis leaves it to the system when to write (appendfsync no). Set appendfsync everysec.")
+    if policy.startswith("volatile"):
+        problems.append(f"maxmemory-policy {policy} may drop short-lived keys of ours. Set it to noeviction.")
+    if info.get("aof_last_write_status", "ok") != "ok" or info.get("rdb_last_bgsave_status", "ok") != "ok":
+        problems.append("Redis could not write its last data to disk. Free space there and look at its log.")
+    return problems

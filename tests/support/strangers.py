@@ -1,0 +1,72 @@
+"""Servers that are not the Redis one hopes for: silent ones, web servers, old versions; each on a fresh local port."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Answer = Callable[[bytes], bytes | None]
+"""What to send for the bytes received; None closes the connection."""
+
+
+@contextmanager
+def stranger(answer: Answer) -> Iterator[int]:
+    """Listen on a port of this machine and answer every received chunk with `answer`; gives the port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    stop = threading.Event()
+
+    def talk(peer: socket.socket) -> None:
+        with peer:
+            while (got := peer.recv(65536)) and not stop.is_set():
+                said = answer(got)
+                if said is None:
+                    return
+                peer.sendall(said)
+
+    def serve() -> None:
+        while not stop.is_set():
+            try:
+                peer, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=_quietly(talk), args=(peer,), daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        stop.set()
+        listener.shutdown(socket.SHUT_RDWR)  # closing alone would leave the thread in accept() listening
+        listener.close()
+
+
+def _quietly(talk: Callable[[socket.socket], None]) -> Callable[[socket.socket], None]:
+    def run(peer: socket.socket) -> None:
+        try:
+            talk(peer)
+        except OSError:
+            return
+
+    return run
+
+
+def redis_that_says(**facts: str) -> Answer:
+    """A server that takes every command and whose INFO holds `facts`."""
+    info = "# Server\r\n" + "".join(f"{name}:{value}\r\n" for name, value in facts.items())
+
+    def answer(got: bytes) -> bytes:
+        said = b""
+        for command in got.split(b"*")[1:]:
+            said += f"${len(info)}\r\n{info}\r\n".encode() if b"INFO" in command else b"+OK\r\n"
+        return said
+
+    return answer
+
+
+def redis_that_refuses(reply: str) -> Answer:
+    """A server that greets well and answers every other command with one error reply."""
+    greets = redis_that_says(redis_version="7.0.0", redis_mode="standalone", run_id="a" * 40)
+    polite = (b"INFO", b"CLIENT", b"AUTH")
+    return lambda got: greets(got) if any(word in got for word in polite) else f"-{reply}\r\n".encode()
