@@ -43,6 +43,9 @@ LATE = (
     ("orchestrator.cli", "any", "a command loads what it needs: --help stays fast"),
     ("queues.cli", "any", "a command loads what it needs: --help stays fast"),
     ("agent.cli", "any", "a command loads what it needs: --help stays fast"),
+    ("queues.events", "structlog", "the first event pays for the library, not every command"),
+    ("orchestrator.events", "structlog", "the first event pays for the library, not every command"),
+    ("agent.events", "structlog", "the first event pays for the library, not every command"),
     ("orchestrator.sdk", "stdlib pydantic own", "each import costs every flow's start milliseconds"),
     ("orchestrator.process", "stdlib pydantic own", "each import costs every flow's start milliseconds"),
     ("orchestrator.deployments", "stdlib own", "a flow's file names its deployments: it pays for them at every run"),
@@ -128,9 +131,10 @@ def floor_errors(source: Source) -> list[str]:
 def _forbidden(module: str, own: int, item: Import) -> str:
     package, top = module.split(".")[0], item.target.split(".")[0]
     if top not in PRODUCT:
-        return _outside_forbidden(own, top, item.late)
+        return "" if module.endswith(".events") else _outside_forbidden(own, top, item.late)
+    command_line = module.startswith("queues.cli") and top == "orchestrator"
     lazy_command_line = module.startswith("orchestrator.cli") and item.target.startswith(("agent.cli", "queues.cli"))
-    if package == "queues" and top != "queues":
+    if package == "queues" and top != "queues" and not command_line:
         return "queues knows neither of the other packages"
     if package == "orchestrator" and top == "agent" and not (lazy_command_line and item.late):
         return "the orchestrator never imports the agent (the command line loads agent.cli late)"
