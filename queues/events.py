@@ -1,50 +1,50 @@
-"""Named events of floor 0 and the one place that logs them; structlog is loaded with the first event."""
+"""Named events of floor 0 and the one place that logs them."""
 
-from functools import cache
-from importlib import import_module
-from typing import Any
+import sys
 
 
-@cache
-def _log() -> Any:
-    return import_module("structlog").get_logger("headgate.queues")
+def _say(level: str, event: str, **fields: object) -> None:
+    """Log through structlog where the process has set it up; commands that have not stay fast and quiet."""
+    structlog = sys.modules.get("structlog")
+    if structlog is not None and structlog.is_configured():
+        getattr(structlog.get_logger("headgate.queues"), level)(event, **fields)
 
 
 def claimed(*, agent: str, count: int, more: bool) -> None:
     """Say that an agent got runs."""
-    _log().info("claimed", agent=agent, count=count, more=more)
+    _say("info", "claimed", agent=agent, count=count, more=more)
 
 
 def lost(*, agent: str, runs: list[str]) -> None:
     """Say that an agent learned that it no longer owns runs."""
-    _log().warning("lost", agent=agent, runs=runs)
+    _say("warning", "lost", agent=agent, runs=runs)
 
 
 def late_finish(*, agent: str, run: str) -> None:
     """Say that the end of a run came after its lease was given away, and changed nothing."""
-    _log().warning("late_finish", agent=agent, run=run)
+    _say("warning", "late_finish", agent=agent, run=run)
 
 
 def expired(*, requeued: int, crashed: int, cancelled: int) -> None:
     """Say that leases of lost agents ran out."""
-    _log().warning("expired", requeued=requeued, crashed=crashed, cancelled=cancelled)
+    _say("warning", "expired", requeued=requeued, crashed=crashed, cancelled=cancelled)
 
 
 def promoted(*, count: int) -> None:
     """Say that delayed runs became due."""
-    _log().info("promoted", count=count)
+    _say("info", "promoted", count=count)
 
 
 def forgotten(*, count: int) -> None:
     """Say that finished runs were removed with all that belongs to them."""
-    _log().info("forgotten", count=count)
+    _say("info", "forgotten", count=count)
 
 
 def limit_set(*, limit: str, before: int | None, after: int | None, actor: str) -> None:
     """Say that someone changed a limit."""
-    _log().info("limit_set", limit=limit, before=before, after=after, actor=actor)
+    _say("info", "limit_set", limit=limit, before=before, after=after, actor=actor)
 
 
 def queue_changed(*, queue: str, change: str, actor: str) -> None:
     """Say that someone changed a work queue."""
-    _log().info("queue_changed", queue=queue, change=change, actor=actor)
+    _say("info", "queue_changed", queue=queue, change=change, actor=actor)

@@ -15,9 +15,9 @@ LIMIT = re.compile(r"[a-z]+:[^\n|]{1,200}")
 FIELD = re.compile(r"[a-z][a-z_]{0,60}")
 PREFIX = re.compile(r"\{[A-Za-z0-9_.:-]+\}[A-Za-z0-9_.:-]*")
 
-IN_EVERY_RECORD = ("schema", "state", "queue", "due", "created", "moves", "attempt", "token", "claim", "agent", "started")
-IN_SOME_RECORDS = ("id", "state_name", "ended", "limits", "held", "groups", "on_lost", "max_lost", "lost", "failures")
-RESERVED_FIELDS = frozenset({*IN_EVERY_RECORD, *IN_SOME_RECORDS, "parked", "reason", "cancel_requested", "settled"})
+ALWAYS_THERE = ("schema", "state", "queue", "due", "created", "moves", "attempt", "token", "claim", "agent", "reason")
+SOMETIMES_THERE = ("id", "state_name", "started", "ended", "limits", "held", "groups", "on_lost", "max_lost", "lost")
+RESERVED_FIELDS = frozenset({*ALWAYS_THERE, *SOMETIMES_THERE, "failures", "parked", "cancel_requested", "settled"})
 """The fields of a run's record that belong to floor 0."""
 
 QUEUE_NAMESPACE = uuid.UUID("6f0e4a58-2f4c-5d0b-9d0f-1c6f3a3f7e21")

@@ -55,7 +55,7 @@ class Scripts:
 
     def call(self, verb: str, **arguments: Any) -> Any:
         """Run one script and give its reply; bytes that are not UTF-8 come back as text with surrogate escapes."""
-        payload = msgpack.packb(arguments)
+        payload = msgpack.packb(arguments, use_bin_type=False)  # cmsgpack of Redis knows no bin type
         try:
             reply = self._run(verb, payload)
         except RedisError as failure:

@@ -137,12 +137,12 @@ local function move(run, to, actor, reason, changes)
 end
 
 ------------------------------------------------------------------------ calls that are sent again
--- The kept answer of an earlier call with this request id, or an error reply when that call was another verb; else nil.
+-- The kept answer of an earlier call with this request id; second, an error reply when that call was another verb.
 local function remembered(verb, id)
   local kept = id and call('GET', P .. 'request:' .. id)
   if not kept then return nil end
   local at = string.find(kept, ' ', 1, true)
-  if string.sub(kept, 1, at - 1) ~= verb then return refuse('request_reused', {request = id}) end
+  if string.sub(kept, 1, at - 1) ~= verb then return nil, refuse('request_reused', {request = id}) end
   return string.sub(kept, at + 1)
 end
 
@@ -150,4 +150,10 @@ end
 local function remember(verb, id, answer)
   if id then call('SET', P .. 'request:' .. id, verb .. ' ' .. answer, 'EX', 600) end
   return answer
+end
+
+-- Keep a change that an operator made, for `inspect`.
+local function changed(subject, field, old, new)
+  call('XADD', P .. 'changes', 'MAXLEN', '~', 10000, '*', 'at', us(NOW), 'actor', A.actor, 'subject', subject,
+    'field', field, 'old', old or '', 'new', new or '')
 end

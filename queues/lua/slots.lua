@@ -76,6 +76,31 @@ local function done(reply)
   return cmsgpack.pack(reply)
 end
 
+------------------------------------------------------------------------ queues
+local function make_queue(name, settings)
+  local flat = {'created', us(NOW), 'paused', '0'}
+  for field, value in pairs(settings) do
+    flat[#flat + 1] = field
+    flat[#flat + 1] = value
+  end
+  call('SADD', P .. 'queues', name)
+  call('HSET', P .. 'queue:' .. name, unpack(flat))
+end
+
+-- Whether a queue is there; `default` is made when it is first asked for.
+local function queue_exists(name)
+  if call('SISMEMBER', P .. 'queues', name) == 1 then return true end
+  if name ~= DEFAULT_QUEUE[1] then return false end
+  make_queue(name, {id = DEFAULT_QUEUE[2]})
+  return true
+end
+
+-- The lease of a queue's runs; `usual` is what holds for queues without one of their own.
+local function lease_us(queue, usual)
+  local own = tonumber(call('HGET', P .. 'queue:' .. queue, 'lease') or nil)
+  return own and own * 1000000 or usual
+end
+
 ------------------------------------------------------------------------ the line of a queue
 -- Put a QUEUED run into the line of its queue, at the place of its due time.
 local function line_up(id, queue, due)
@@ -127,6 +152,13 @@ local function park(run, limit)
   represent(run)
 end
 
+-- Let a SCHEDULED run wait for its due time; the scheduler is woken when no other is due earlier.
+local function delay(run)
+  local first = call('ZRANGE', P .. 'delayed', 0, 0, 'WITHSCORES')[2]
+  call('ZADD', P .. 'delayed', run.due, run.id)
+  if not first or tonumber(run.due) < tonumber(first) then nudge('scheduler', 'delayed', 1) end
+end
+
 -- Make a run QUEUED and put it into the line.
 local function push(run, actor, reason, changes)
   move(run, 'QUEUED', actor, reason, changes)
@@ -142,6 +174,11 @@ local function grown(limit, n)
   for _, name in ipairs(call('SMEMBERS', P .. 'parked:' .. limit)) do offer(limit, name, n) end
 end
 
+-- Whether the pair (A.token, A.claim) owns the run.
+local function has_pair(run) return run and run.token == us(A.token) and run.claim == A.claim end
+
+local function owned(run) return has_pair(run) and HELD[run.state] end
+
 -- Take every slot a run needs; the caller has seen that all have room.
 local function take(run, agent, lease_us)
   local needed = {'queue:' .. run.queue, unpack(split(run.limits))}
@@ -154,7 +191,7 @@ local function take(run, agent, lease_us)
   return table.concat(needed, '\n')
 end
 
--- Free exactly the slots a run holds. `move` the run before or after, and write held = false with it.
+-- Free exactly the slots that a run, as it was, held; the state is moved by the caller.
 local function free(run)
   local held = split(run.held)
   for _, limit in ipairs(held) do
@@ -167,10 +204,8 @@ end
 
 -- End a run for good, slots included.
 local function settle(run, to, actor, reason, changes)
-  local held = run.held
   move(run, to, actor, reason, changes)
   rq_job(run)
-  run.held = held
   free(run)
 end
 
@@ -178,11 +213,10 @@ end
 local function give_back(run, actor, reason, changes)
   if run.state == 'CANCELLING' then return settle(run, 'CANCELLED', actor, reason) end
   changes = changes or {}
-  changes.token, changes.claim, changes.held = call('INCR', P .. 'token'), false, false
-  local held = run.held
+  changes.token, changes.claim, changes.held, changes.agent = call('INCR', P .. 'token'), false, false, false
+  local before = {id = run.id, held = run.held, agent = run.agent}
   push(run, actor, reason, changes)
-  run.held = held
-  free(run)
+  free(before)
 end
 
 -- A held run whose agent was lost: back into the line, or CRASHED by its policy. Gives the state it has now.

@@ -1,0 +1,26 @@
+-- cancel.lua: end a waiting run at once, or ask the agent of a held one to end it.
+-- KEYS[1] prefix
+-- ARGV[1] run, actor, reason, request_id?
+-- Returns before, state; cancelling twice is one cancel. err unknown_run, or refused when the run ended otherwise.
+local kept, clash = remembered('cancel', A.request_id)
+if kept or clash then return kept or clash end
+
+local run = load(A.run)
+if not run then return refuse('unknown_run', {run = A.run}) end
+local before = run.state
+if before == 'CANCELLING' or before == 'CANCELLED' and run.cancel_requested then
+  return done({before = before, state = before})
+end
+
+if may(run, 'CANCELLING') then
+  move(run, 'CANCELLING', A.actor, A.reason, {cancel_requested = NOW})
+  nudge(run.agent, 'cancel', 2)
+elseif may(run, 'CANCELLED') then
+  call('ZREM', P .. 'delayed', run.id)
+  leave_line(run)
+  settle(run, 'CANCELLED', A.actor, A.reason, {cancel_requested = NOW})
+  represent(run)
+else
+  return refuse_move(run)
+end
+return remember('cancel', A.request_id, done({before = before, state = run.state}))

@@ -1,0 +1,29 @@
+-- expire.lua: one pass over leases that ended longer ago than the grace: a new token, and back into line or CRASHED.
+-- KEYS[1] prefix
+-- ARGV[1] limit, grace_us, lease_us (of queues that have none of their own)
+-- Returns requeued, crashed, cancelled (lists of ids), hold_us, more.
+local hold = tonumber(call('HGET', P .. 'recovery', 'no_expiry_before') or 0) - NOW
+if hold > 0 then return done({requeued = {}, crashed = {}, cancelled = {}, hold_us = hold, more = false}) end
+
+-- A clock that went back leaves deadlines too far ahead; none may be later than now + lease.
+for _, id in ipairs(call('ZREVRANGEBYSCORE', P .. 'leases', '+inf', us(NOW + A.lease_us), 'LIMIT', 0, A.limit)) do
+  local latest = NOW + lease_us(call('HGET', P .. 'run:' .. id, 'queue') or '', A.lease_us)
+  if tonumber(call('ZSCORE', P .. 'leases', id)) > latest then call('ZADD', P .. 'leases', us(latest), id) end
+end
+
+local ended = call('ZRANGEBYSCORE', P .. 'leases', '-inf', us(NOW - A.grace_us), 'WITHSCORES', 'LIMIT', 0, A.limit)
+local ids = {QUEUED = {}, CRASHED = {}, CANCELLED = {}}
+for i = 1, #ended, 2 do
+  local run = load(ended[i])
+  if run and HELD[run.state] then
+    local what = run.state == 'PENDING' and ' did not start it' or ' was lost'
+    local state = lose(run, 'scheduler', 'agent ' .. run.agent .. what .. ', lease ended ' .. utc(tonumber(ended[i + 1])))
+    table.insert(ids[state], run.id)
+  else
+    call('ZREM', P .. 'leases', ended[i])
+    call('HINCRBY', P .. 'counters', 'orphan_leases', 1)
+  end
+end
+return done({
+  requeued = ids.QUEUED, crashed = ids.CRASHED, cancelled = ids.CANCELLED, hold_us = 0, more = #ended == 2 * A.limit,
+})

@@ -1,0 +1,34 @@
+-- read_queues.lua: what stands on work queues; reads only.
+-- KEYS[1] prefix
+-- ARGV[1] queues (list), late_us (waiting longer than this is late), alive_us (agents heard of within this listen)
+-- Returns per queue {settings (map), limit?, queued, late, running, agents}.
+local listening = {}
+for _, agent in ipairs(call('ZRANGEBYSCORE', P .. 'agents', us(NOW - A.alive_us), '+inf')) do
+  for _, queue in ipairs(split(call('HGET', P .. 'agent:' .. agent, 'queues') or '')) do
+    listening[queue] = (listening[queue] or 0) + 1
+  end
+end
+
+local function settings_of(queue)
+  local flat, settings = call('HGETALL', P .. 'queue:' .. queue), {}
+  for i = 1, #flat, 2 do settings[flat[i]] = flat[i + 1] end
+  return settings
+end
+
+local rows = {}
+for i, queue in ipairs(A.queues) do
+  local places = {P .. 'waiting:' .. queue}
+  for _, limit in ipairs(call('SMEMBERS', P .. 'parked_in:' .. queue)) do
+    places[#places + 1] = P .. 'parked:' .. limit .. '|' .. queue
+  end
+  local queued, late = 0, 0
+  for _, place in ipairs(places) do
+    queued = queued + call('ZCARD', place)
+    late = late + call('ZCOUNT', place, '-inf', us(NOW - A.late_us))
+  end
+  rows[i] = {
+    settings = settings_of(queue), limit = tonumber(call('HGET', P .. 'limits', 'queue:' .. queue) or nil),
+    queued = queued, late = late, running = call('ZCARD', P .. 'holders:queue:' .. queue), agents = listening[queue] or 0,
+  }
+end
+return done(rows)

@@ -1,0 +1,18 @@
+-- release.lua: an agent gives a run back unfinished: to its place in line, or, as a loss, by the run's policy.
+-- KEYS[1] prefix
+-- ARGV[1] agent, run, token, claim, reason, loss (whether it counts as one)
+-- Returns ok or lost; sent again, the same.
+local run = load(A.run)
+local mark = 'release ' .. us(A.token) .. ' ' .. A.claim
+
+if not owned(run) then
+  local again = run and (run.settled == mark or has_pair(run) and TERMINAL[run.state])
+  return done(again and 'ok' or 'lost')
+end
+write(run, {settled = mark})
+if A.loss then
+  lose(run, 'agent:' .. A.agent, A.reason)
+else
+  give_back(run, 'agent:' .. A.agent, A.reason)
+end
+return done('ok')
