@@ -1,0 +1,100 @@
+"""`headgate deployment`: create from a Python file, list, look into, run, delete."""
+
+from typing import Any
+
+import click
+
+from orchestrator.cli.access import client
+from orchestrator.cli.deployment_run import run
+from orchestrator.cli.frame import group
+from orchestrator.cli.output import Columns, Output
+from orchestrator.cli.values import QUEUE, Reference
+
+DEPLOYMENTS: Columns = {
+    "ID": "id",
+    "Name": "name",
+    "Work Queue": "work_queue",
+    "Schedule": lambda made: "; ".join(schedule.text for schedule in made.schedules) or None,
+    "Next Start Time": "next_scheduled_time",
+    "State": lambda made: "paused" if made.paused else "ready",
+    "Concurrency Limit": "concurrency_limit",
+    "Tags": "tags",
+    "Revision": "revision",
+}
+
+
+@group("deployment", "Flows with their schedules, parameters and work queue.")
+def deployment() -> None:
+    """The group itself does nothing."""
+
+
+@deployment.command("create")
+@click.argument("file")
+@click.option("--create-queues", is_flag=True, help="Make work queues that do not exist yet.")
+def create(output: Output, file: str, create_queues: bool) -> None:
+    """Create or update the deployments that a Python file declares: all of them, or none when one is refused."""
+    from orchestrator.cli.deployment_file import load
+
+    loaded = load(file)
+    for warning in loaded.warnings:
+        output.note(f"Warning: {warning}")
+    with client() as opened:
+        made = opened.create_from_specs(loaded.specs, create_queues=create_queues)
+    if output.form == "text":
+        for one in made:
+            describe(output, one)
+    else:
+        keys = ("id", "name", "status", "code_version")
+        output.rows([{key: getattr(one, key) for key in keys} for one in made], {}, empty="")
+    for queue in dict.fromkeys(one.work_queue for one in made if not one.listening_agents):
+        output.note(f"Warning: no agent listens to work queue {queue}; start one with `headgate agent start -q {queue}`")
+
+
+def describe(output: Output, made: Any) -> None:
+    """Prints one created deployment for people: what happens with it next, and where."""
+    changed = f": {', '.join(made.changes)}" if made.status == "updated" and made.changes else ""
+    output.line(f"{output.painted(made.status)} {output.bold(made.name)} (revision {made.revision}{changed})")
+    limit = "no limit" if made.work_queue_limit is None else f"at most {made.work_queue_limit} at once"
+    remarks = [limit, *["just created"] * made.work_queue_created, *["paused"] * made.work_queue_paused]
+    facts = {
+        "id": made.id,
+        "work queue": f"{made.work_queue} ({', '.join(remarks)})",
+        "own limit": made.concurrency_limit and f"at most {made.concurrency_limit} at once",
+        "agents": ", ".join(made.listening_agents) or "none listens",
+        "schedule": "; ".join(schedule.text for schedule in made.schedules) or "none: it runs when asked to",
+        "next": ", ".join(output.cell(moment) for moment in made.next_scheduled_times),
+        "code version": made.code_version,
+        "on lost": f"rerun, at most {made.max_lost} times" if made.on_lost == "rerun" else made.on_lost,
+    }
+    for name, value in facts.items():
+        if value:
+            output.line(f"  {name:<13} {output.cell(value)}")
+
+
+@deployment.command("ls")
+@click.option("-q", "--queue", type=QUEUE, help="Only those of this work queue.")
+def ls(output: Output, queue: str | None) -> None:
+    """List the deployments with their next start."""
+    with client() as opened:
+        found = opened.list_deployments(work_queue=queue)
+    output.rows(found, DEPLOYMENTS, empty="There are no deployments; make some with `headgate deployment create FILE`.")
+
+
+@deployment.command("inspect")
+@click.argument("name", type=Reference(), metavar="FLOW/NAME")
+def inspect(output: Output, name: str) -> None:
+    """Show one deployment: code, parameters, schedules, policy, skipped instants, changes."""
+    with client() as opened:
+        output.record(opened.get_deployment(name))
+
+
+@deployment.command("delete")
+@click.argument("name", type=Reference(), metavar="FLOW/NAME")
+def delete(output: Output, name: str) -> None:
+    """Delete a deployment: waiting runs are cancelled, running ones go on, ended ones stay listed."""
+    with client() as opened:
+        gone = opened.delete_deployment(name)
+    output.done(gone, f"Deleted deployment {gone.name}; {gone.cancelled_runs} waiting runs were cancelled")
+
+
+deployment.add_command(run)

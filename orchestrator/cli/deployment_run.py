@@ -1,0 +1,86 @@
+"""`headgate deployment run`: make a run now or for later, and follow it; or run the flow here, without any agent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from orchestrator.cli.access import client
+from orchestrator.cli.failures import CommandError
+from orchestrator.cli.frame import Command
+from orchestrator.cli.output import Output
+from orchestrator.cli.run_watch import follow_to_the_end
+from orchestrator.cli.values import Duration, Moment, Reference
+
+if TYPE_CHECKING:
+    from orchestrator.client import Client, FlowRun
+
+YEAR = 366 * 86400.0
+
+
+@click.command("run", cls=Command)
+@click.argument("name", type=Reference(), metavar="FLOW/NAME")
+@click.option("-p", "--param", "pairs", multiple=True, metavar="KEY=JSON", help="A parameter; what is not JSON is text.")
+@click.option("--params", "whole", metavar="JSON", help="All parameters as a JSON object; - reads it from stdin.")
+@click.option("--watch", is_flag=True, help="Follow states and logs to the end; exit 6 unless it completes.")
+@click.option("--timeout", type=Duration(0.1, YEAR), help="With --watch: leave after this time (exit 7); the run goes on.")
+@click.option("--at", type=Moment(), metavar="TIME", help="Run at this time, as in 17:30 or 2026-03-01T09:00:00Z.")
+@click.option("--in", "delay", type=Duration(0, YEAR), metavar="DURATION", help="Run after this time, as in 10m.")
+@click.option("--here", is_flag=True, help="Run it now in a process of this terminal: no agent, no record.")
+def run(
+    output: Output,
+    name: str,
+    pairs: Sequence[str],
+    whole: str | None,
+    watch: bool,
+    timeout: float | None,
+    here: bool,
+    **when: Any,
+) -> None:
+    """Make a run of a deployment."""
+    from orchestrator.cli.parameters import parameters_of
+
+    at = start_time(**when)
+    if timeout is not None and not watch:
+        raise misused("--timeout", "only a watched run can time out", "add --watch")
+    if here and (at or watch):
+        raise misused("--here", "it runs now and is watched anyway", "leave out --watch, --at and --in")
+    parameters = parameters_of(pairs, whole)
+    if here:
+        from orchestrator.cli.run_here import run_here
+
+        run_here(output, name, parameters)
+        return
+    with client() as opened:
+        made = opened.run_deployment(name, parameters, at=at)
+        due = f", due {output.cell(at)}" if at else ""
+        told = f"Created flow run {made.name}, id {made.id}, on work queue {made.work_queue}{due}"
+        output.done({"id": made.id, "name": made.name}, told)
+        say_what_is_missing(output, opened, made)
+        if watch:
+            follow_to_the_end(output, opened, made, timeout)
+
+
+def start_time(at: datetime | None, delay: float | None) -> datetime | None:
+    """The time that `--at` or `--in` names."""
+    if at is not None and delay is not None:
+        raise misused("--in", "--at says already when it runs", "leave out one of them")
+    return at if delay is None else datetime.now(UTC) + timedelta(seconds=delay)
+
+
+def misused(field: str, message: str, hint: str) -> CommandError:
+    """Options that do not go together."""
+    return CommandError(message, exit_code=2, code="usage", field=field, hint=hint)
+
+
+def say_what_is_missing(output: Output, opened: Client, made: FlowRun) -> None:
+    """Tells on stderr why the run can not start soon, and what to start."""
+    queue = opened.get_work_queue(made.work_queue)
+    if not queue.agents:
+        start = f"`headgate agent start -q {queue.name}`, or `headgate start` for everything on this machine"
+        output.note(f"Warning: no agent listens to work queue {queue.name}, so it waits; start one with {start}")
+    if queue.paused:
+        output.note(f"Warning: work queue {queue.name} is paused; `headgate work-queue resume {queue.name}`")

@@ -1,0 +1,159 @@
+"""Errors as users see them: one sentence on stderr, or `{code, message, field, hint}` with `-o json`, and an exit code.
+
+Every exception of ours tells its own story; this file finds the exit code of its kind, masks secrets, and cuts
+tracebacks unless `--debug` is given.
+"""
+
+import errno
+import re
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import click
+
+LONGEST_QUOTE = 80
+# Everything between :// and the last @ of the same word can be a user name and a password.
+OURS = ("queues", "orchestrator", "agent")
+KINDS = {
+    "RedisFailure": (5, "redis"),
+    "NotFound": (3, "not-found"),
+    "UnknownQueue": (3, "not-found"),
+    "UnknownRun": (3, "not-found"),
+    "Ambiguous": (2, "ambiguous"),
+    "AmbiguousQueue": (2, "ambiguous"),
+    "InvalidName": (2, "invalid"),
+    "InvalidValue": (2, "invalid"),
+    "RefusedByState": (4, "refused"),
+    "QueueExists": (4, "exists"),
+    "NameTaken": (4, "taken"),
+}
+"""Exit code and code by class name, for our exceptions that do not carry them as `exit_code` and `code`."""
+SECRET = re.compile(r"(\w+://)[^\s'\"]*@")
+
+
+class Failure(NamedTuple):
+    """What is told about one error."""
+
+    exit_code: int
+    code: str
+    message: str
+    field: str | None = None
+    hint: str | None = None
+
+
+class CommandError(Exception):
+    """A command refused or failed; raised by the commands themselves."""
+
+    def __init__(
+        self, message: str, *, exit_code: int = 1, code: str = "error", field: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.failure = Failure(exit_code, code, message, field, hint)
+
+
+def report(error: BaseException, arguments: Sequence[str]) -> int:
+    """Prints an error the way the command line asks for it and answers its exit code."""
+    failure = failure_of(error)
+    if "--debug" in options(arguments):
+        import traceback
+
+        lines = traceback.format_exception(error)
+        print(masked("".join(lines)), file=sys.stderr, end="")
+    if wants_json(arguments):
+        from orchestrator.cli.output import as_json
+
+        told = {key: masked(text) if text else text for key, text in failure._asdict().items() if key != "exit_code"}
+        print(as_json(told), file=sys.stderr)
+    elif failure.message:
+        print(masked(sentence(failure)), file=sys.stderr)
+    return failure.exit_code
+
+
+def sentence(failure: Failure) -> str:
+    """`Error: field: what; what to do next.` on one line, unless the message itself has several."""
+    if failure.code == "help":
+        return failure.message
+    place = f"{failure.field}: " if failure.field and failure.field not in failure.message else ""
+    text = f"Error: {place}{failure.message}"
+    if failure.hint:
+        new_sentence = failure.hint[0].isupper()
+        text = f"{text.rstrip('.')}{'. ' if new_sentence else '; '}{failure.hint}"
+    return text
+
+
+def failure_of(error: BaseException) -> Failure:
+    """What is told about any exception that reached the top."""
+    if isinstance(error, CommandError):
+        return error.failure
+    if isinstance(error, click.ClickException):
+        return usage_failure(error)
+    if any(ancestor.__module__.partition(".")[0] in OURS for ancestor in type(error).__mro__):
+        exit_code, code = kind_of(error)
+        return Failure(exit_code, code, str(error), getattr(error, "field", None), getattr(error, "hint", None) or None)
+    if isinstance(error, OSError) and error.filename is not None:
+        name = errno.errorcode.get(error.errno or 0, "error")
+        hint = "check the path and its owner; HEADGATE_HOME names another home folder"
+        return Failure(1, "file", f"{error.filename}: {error.strerror} ({name})", None, hint)
+    return Failure(1, "bug", f"unexpected {type(error).__name__}: {error}", None, "run it again with --debug and report it")
+
+
+def kind_of(error: BaseException) -> tuple[int, str]:
+    """Exit code and code of one of our own exceptions; the table goes by names, so that nothing is imported for it."""
+    names = (ancestor.__name__ for ancestor in type(error).__mro__)
+    exit_code, code = next((KINDS[name] for name in names if name in KINDS), (1, "error"))
+    return getattr(error, "exit_code", exit_code), getattr(error, "code", None) or code
+
+
+def usage_failure(error: click.ClickException) -> Failure:
+    """What is told about a command line that click refused."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "headgate"
+    see = f"see `{command} --help`"
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return Failure(2, "help", error.message)
+    if isinstance(error, click.exceptions.NoSuchCommand):
+        return Failure(2, "usage", f"unknown command {quoted(error.command_name)}", None, meant(error.possibilities) or see)
+    if isinstance(error, click.exceptions.NoSuchOption):
+        near = meant(error.possibilities)
+        return Failure(2, "usage", f"unknown option {quoted(error.option_name)} of `{command}`", None, near or see)
+    if isinstance(error, click.exceptions.MissingParameter):
+        field = field_of(error.param) if error.param else None
+        return Failure(2, "usage", f"`{command}` needs {field or 'a value'}", field, see)
+    if isinstance(error, click.exceptions.BadParameter):
+        return Failure(2, "invalid", error.message.rstrip("."), field_of(error.param) if error.param else None, None)
+    return Failure(2, "usage", error.message.rstrip("."), None, see)
+
+
+def field_of(parameter: click.Parameter) -> str:
+    """What a user calls a parameter: its longest option, or the argument in capitals."""
+    return max(parameter.opts, key=len) if isinstance(parameter, click.Option) else (parameter.metavar or parameter.name or "").upper()
+
+
+def meant(names: Sequence[str] | None) -> str | None:
+    """`Did you mean …?` for the nearest names."""
+    return f"Did you mean {' or '.join(f'`{name}`' for name in names)}?" if names else None
+
+
+def quoted(text: str) -> str:
+    """What was found, as Python would write it, cut to 80 characters."""
+    shown = repr(text)
+    return shown if len(shown) <= LONGEST_QUOTE else f"{shown[: LONGEST_QUOTE - 1]}…"
+
+
+def masked(text: str) -> str:
+    """The text without user names and passwords of addresses."""
+    return SECRET.sub(r"\1***@", text)
+
+
+def options(arguments: Sequence[str]) -> list[str]:
+    """The part of the command line where options are options."""
+    return list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
+
+
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Whether `-o json` or `-o jsonl` was asked for, read from the words themselves: parsing may be what failed."""
+    words = options(arguments)
+    forms = [word.removeprefix("--output=").removeprefix("-o").removeprefix("=") for word in words if word.startswith(("--output=", "-o"))]
+    forms += [after for word, after in zip(words, words[1:], strict=False) if word in ("-o", "--output")]
+    return any(form in ("json", "jsonl") for form in forms)

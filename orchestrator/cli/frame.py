@@ -1,0 +1,97 @@
+"""What every command shares: groups that load their commands by name, `-o`, `--debug`, and "did you mean"."""
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+import click
+
+from orchestrator.cli.output import FORMS, Output
+
+
+def as_output(_context: click.Context, _option: click.Parameter, form: str) -> Output:
+    """Turns the text of `-o` into the writer that a command prints with."""
+    return Output(form)
+
+
+class Command(click.Command):
+    """A command that takes `--debug`, and `-o` (as the argument `output`) unless it is declared with `shows=False`."""
+
+    def __init__(self, *arguments: Any, shows: bool = True, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        if shows:
+            # Made first, so that a bad value elsewhere is already reported in the form that was asked for.
+            self.params.append(
+                click.Option(
+                    ["-o", "--output"],
+                    type=click.Choice(FORMS),
+                    default="text",
+                    is_eager=True,
+                    callback=as_output,
+                    help="How to print.",
+                )
+            )
+        self.params.append(debug_option())
+
+
+class Group(click.Group):
+    """A command group whose commands are `Command`s."""
+
+    command_class = Command
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.params.append(debug_option())
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Names in the order in which they are declared: the order of a day's work, not the alphabet."""
+        return list(self.commands)
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Finds a command; an unknown one is answered with the nearest names of this group."""
+        try:
+            return super().resolve_command(context, arguments)
+        except click.exceptions.NoSuchCommand as error:
+            known = self.list_commands(context)
+            raise click.exceptions.NoSuchCommand(error.command_name, possibilities=known, ctx=context) from None
+
+
+Group.group_class = Group
+
+
+class LazyGroup(Group):
+    """A group of groups: `parts` maps a command to (`module:attribute`, one line of help); the module loads when called."""
+
+    def __init__(self, *arguments: Any, parts: Mapping[str, tuple[str, str]], **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.parts = parts
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """The names of all parts, in their order."""
+        return list(self.parts)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """Imports the module of one part."""
+        if name not in self.parts:
+            return None
+        module, _, attribute = self.parts[name][0].partition(":")
+        command = getattr(import_module(module), attribute)
+        assert isinstance(command, click.Command), f"expected {module}:{attribute} to be a command, got {command!r}"
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the list from the table alone, so that help imports no command."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in self.parts.items()])
+
+
+def debug_option() -> click.Option:
+    """`--debug`, accepted anywhere; the reporter of errors looks for it on the command line itself."""
+    return click.Option(["--debug"], is_flag=True, expose_value=False, help="Show tracebacks.")
+
+
+def group(name: str, text: str) -> Callable[[Callable[..., Any]], Group]:
+    """Declares a command group, named and explained by one sentence."""
+    return click.group(name, cls=Group, help=text, no_args_is_help=True, context_settings={"max_content_width": 110})

@@ -1,0 +1,57 @@
+"""The entry point: runs one command line and turns whatever comes out of it into an exit code.
+
+Duties:
+1. Nothing but click is imported here, so that `headgate --help` answers at once.
+2. Every error leaves as one sentence on stderr (a JSON object with `-o json`) and the exit code of its kind.
+3. A reader that went away (`| head`) is no error; Ctrl-C is 130.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs `headgate` with `arguments` (the process's own by default) and exits."""
+    try:
+        code = run(list(sys.argv[1:] if arguments is None else arguments))
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    sys.exit(close_streams(code))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs one command line and answers its exit code."""
+    import click
+
+    from orchestrator.cli.failures import report
+    from orchestrator.cli.root import headgate
+
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal in an old locale gets escapes for letters it cannot show, never a traceback.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        answer = headgate.main(arguments, prog_name="headgate", standalone_mode=False)
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        return 0
+    except Exception as error:
+        return report(error, arguments)
+    return answer if isinstance(answer, int) else 0
+
+
+def close_streams(code: int) -> int:
+    """Flushes what is left; a closed pipe is taken as "read enough", so that the interpreter does not complain at exit."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        except (OSError, ValueError):
+            code = code or 1
+    return code

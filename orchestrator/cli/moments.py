@@ -1,0 +1,54 @@
+"""Times and durations as people write and read them: local with offset on a terminal, RFC 3339 in UTC everywhere else."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhdw])+|\d+(?:\.\d+)?", re.ASCII)
+PART = re.compile(r"(\d+(?:\.\d+)?)([smhdw]?)", re.ASCII)
+
+
+def rfc3339(moment: datetime) -> str:
+    """UTC, with `Z`, and a fraction only where there is one."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def local(moment: datetime) -> str:
+    """The wall clock of this machine to the second, with its offset."""
+    return moment.astimezone().isoformat(sep=" ", timespec="seconds")
+
+
+def seconds_of(text: str) -> float | None:
+    """Seconds in `90`, `90s`, `5m`, `1h30m` or `2d`; None for anything else."""
+    text = text.strip().lower()
+    if not DURATION.fullmatch(text):
+        return None
+    return sum(float(number) * UNITS[unit or "s"] for number, unit in PART.findall(text))
+
+
+def spoken(seconds: float) -> str:
+    """A duration in its two largest units: `4 s`, `3 min 20 s`, `2 h 5 min`, `6 d 1 h`."""
+    whole = max(0, round(seconds))
+    parts = [(whole // 86400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "min"), (whole % 60, "s")]
+    while len(parts) > 1 and not parts[0][0]:
+        parts.pop(0)
+    return " ".join(f"{number} {unit}" for number, unit in parts[:2] if number or unit == "s")
+
+
+def moment_of(text: str, now: datetime) -> datetime | None:
+    """The time meant by RFC 3339 text or by `HH:MM` (the next such time here); without an offset it is local time."""
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return clock_time(text, now.astimezone())
+    return moment if moment.tzinfo else moment.astimezone()
+
+
+def clock_time(text: str, now: datetime) -> datetime | None:
+    """The next time the local clock shows `HH:MM`."""
+    match = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", text.strip(), re.ASCII)
+    if match is None:
+        return None
+    today = now.replace(hour=int(match[1]), minute=int(match[2]), second=0, microsecond=0)
+    wall = today if today > now else today + timedelta(days=1)
+    return wall.replace(tzinfo=None).astimezone()

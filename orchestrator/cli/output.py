@@ -1,0 +1,228 @@
+"""What goes to stdout: JSON for programs, tab-separated text for pipes, aligned tables for people.
+
+Commands hand over the client's frozen values, whose field names are the JSON keys; this file decides how they look.
+Text that came from elsewhere (names, reasons, log lines) is shown with its control characters escaped.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TextIO
+
+from orchestrator.cli.moments import local, rfc3339
+
+FORMS = ("text", "json", "jsonl")
+ABSENT = "-"
+ELLIPSIS = "…"
+NARROWEST = 8
+BOLD, RESET = "\x1b[1m", "\x1b[0m"
+COLOURS = {
+    **dict.fromkeys(("COMPLETED", "created", "ready", "unchanged"), "\x1b[32m"),
+    **dict.fromkeys(("RUNNING", "PENDING", "QUEUED", "SCHEDULED", "AwaitingRetry", "updated"), "\x1b[36m"),
+    **dict.fromkeys(("CANCELLED", "CANCELLING", "PAUSED", "paused", "draining", "Late", "full"), "\x1b[33m"),
+    **dict.fromkeys(("FAILED", "CRASHED", "Poison", "TimedOut"), "\x1b[31m"),
+}
+# C0, DEL, C1, and the marks that reorder text or hide it.
+HOSTILE = [*range(32), *range(127, 160), 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+VISIBLE = {code: repr(chr(code))[1:-1] for code in HOSTILE}
+VISIBLE_LINE = {code: text for code, text in VISIBLE.items() if chr(code) != "\t"}
+
+Columns = Mapping[str, str | Callable[[Any], Any]]
+"""What a table shows: title → field, or title → a function of the row."""
+
+
+class Output:
+    """Prints rows and records in the form that `-o` asks for; anything that is not data goes to stderr."""
+
+    def __init__(self, form: str = "text", stream: TextIO | None = None) -> None:
+        self.form = form
+        self.stream = stream if stream is not None else sys.stdout
+        self.terminal = form == "text" and self.stream.isatty()
+        self.coloured = self.terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        self.width = shutil.get_terminal_size((100, 24)).columns
+
+    def rows(self, rows: Sequence[Any], columns: Columns, *, empty: str) -> None:
+        """Prints a list; JSON holds every field of every row. `empty` is said when there is none."""
+        if self.form == "text":
+            if not rows:
+                self.note(empty)
+            if rows or not self.terminal:
+                self.table(rows, columns)
+        elif self.form == "jsonl":
+            for row in rows:
+                self.line(as_json(row))
+        else:
+            self.line(as_json(list(rows), indent=2))
+
+    def record(self, record: Any) -> None:
+        """Prints one thing whole: a line per field, then lists of things as tables of their own."""
+        if self.form != "text":
+            self.json(record)
+            return
+        fields = fields_of(record)
+        tables = {name: value for name, value in fields.items() if is_table(value)}
+        blocks = {name: value for name, value in fields.items() if self.terminal and is_block(value)}
+        simple = {title(name): self.cell(value) for name, value in fields.items() if name not in {**tables, **blocks}}
+        widest = max(map(len, simple), default=0)
+        for name, text in simple.items():
+            self.line(f"{self.bold(name.ljust(widest))}  {self.painted(text)}" if self.terminal else f"{name}\t{text}")
+        for name, text in blocks.items():
+            self.line(f"\n{self.bold(title(name))}")
+            self.line("\n".join(visible_line(line) for line in text.rstrip().splitlines()))
+        for name, rows in tables.items():
+            self.line(f"\n{self.bold(title(name))}")
+            self.table(rows, {title(key): key for key in fields_of(rows[0])})
+
+    def done(self, record: Any, sentence: str) -> None:
+        """Prints the result of a change: a sentence for people, the changed thing for programs."""
+        if self.form == "text":
+            self.line(sentence)
+        else:
+            self.json(record)
+
+    def json(self, record: Any) -> None:
+        """Prints one JSON value: indented, or on one line for `jsonl`."""
+        self.line(as_json(record, indent=2 if self.form == "json" else None))
+
+    def line(self, text: str) -> None:
+        """Writes one line of data, at once when somebody watches."""
+        self.stream.write(text + "\n")
+        if self.terminal:
+            self.stream.flush()
+
+    def flush(self) -> None:
+        """Hands everything written so far to the reader."""
+        self.stream.flush()
+
+    def note(self, text: str) -> None:
+        """Says something that is not data, on stderr."""
+        self.stream.flush()
+        print(text, file=sys.stderr, flush=True)
+
+    def table(self, rows: Sequence[Any], columns: Columns) -> None:
+        """Prints rows under titles: aligned and cut to the width of a terminal, whole and tab-separated elsewhere."""
+        cells = [[self.cell(value_of(row, source)) for source in columns.values()] for row in rows]
+        titles = list(columns)
+        if not self.terminal:
+            for line in (titles, *cells):
+                self.line("\t".join(line))
+            return
+        widths = fitted([titles, *cells], self.width)
+        self.line(self.bold(aligned(titles, widths)))
+        for line in cells:
+            self.line(aligned(line, widths, self.painted))
+
+    def cell(self, value: Any) -> str:
+        """One value as text."""
+        if value is None or value == "" or value == () or value == []:
+            return ABSENT
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        if isinstance(value, datetime):
+            return local(value) if self.terminal else rfc3339(value)
+        if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
+            value = ", ".join(value)
+        if isinstance(value, list | tuple | Mapping):
+            value = as_json(value)
+        if isinstance(value, float):
+            value = f"{value:g}"
+        return str(value).translate(VISIBLE)
+
+    def painted(self, text: str) -> str:
+        """The text in the colour of the state it names, if it names one."""
+        colour = COLOURS.get(text.strip()) if self.coloured else None
+        return f"{colour}{text}{RESET}" if colour else text
+
+    def bold(self, text: str) -> str:
+        """The text in bold where the terminal can."""
+        return f"{BOLD}{text}{RESET}" if self.coloured else text
+
+
+def as_json(value: Any, indent: int | None = None) -> str:
+    """JSON with times in RFC 3339; letters beyond ASCII stay readable."""
+    import json
+
+    return json.dumps(value, indent=indent, default=plain, ensure_ascii=False)
+
+
+def plain(value: Any) -> Any:
+    """What JSON has no form for: the client's values know theirs, times become text, anything else its own text."""
+    if hasattr(value, "to_json"):
+        return value.to_json()
+    if isinstance(value, Mapping):
+        return dict(value)
+    return rfc3339(value) if isinstance(value, datetime) else str(value)
+
+
+def fields_of(record: Any) -> Mapping[str, Any]:
+    """The fields of one of the client's values, or of a plain mapping, in their order."""
+    if isinstance(record, Mapping):
+        return record
+    return {name: getattr(record, name) for name in record.__dataclass_fields__}
+
+
+def value_of(row: Any, source: str | Callable[[Any], Any]) -> Any:
+    """What a table shows of a row in one column."""
+    if callable(source):
+        return source(row)
+    return row[source] if isinstance(row, Mapping) else getattr(row, source)
+
+
+def title(name: str) -> str:
+    """`state_history` as a heading: `State history`."""
+    return name.replace("_", " ").capitalize()
+
+
+def is_table(value: Any) -> bool:
+    """Whether a value is a list of things that have fields."""
+    many = isinstance(value, list | tuple) and bool(value)
+    return many and all(isinstance(row, Mapping) or hasattr(row, "__dataclass_fields__") for row in value)
+
+
+def is_block(value: Any) -> bool:
+    """Whether a value is text of several lines, such as a traceback."""
+    return isinstance(value, str) and "\n" in value.rstrip()
+
+
+def is_id(text: str) -> bool:
+    """Whether a cell is a whole uuid: its first 8 characters name the same thing."""
+    return len(text) == 36 and text.count("-") == 4 and " " not in text
+
+
+def fitted(lines: Sequence[Sequence[str]], room: int) -> list[int]:
+    """Column widths that fit `room`: ids give way first, then the widest columns, none below its title or 8."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for place, column in enumerate(zip(*lines, strict=True)):
+        if total(widths) > room and len(column) > 1 and all(is_id(text) or text == ABSENT for text in column[1:]):
+            widths[place] = max(NARROWEST, len(column[0]))
+    least = [min(width, max(NARROWEST, len(head))) for width, head in zip(widths, lines[0], strict=True)]
+    while total(widths) > room:
+        slack = [width - low for width, low in zip(widths, least, strict=True)]
+        if not max(slack):
+            break
+        widths[max(range(len(widths)), key=lambda place: (slack[place] > 0, widths[place]))] -= 1
+    return widths
+
+
+def total(widths: Iterable[int]) -> int:
+    """The width of a line with two spaces between columns."""
+    return sum(width + 2 for width in widths) - 2
+
+
+def aligned(cells: Sequence[str], widths: Sequence[int], paint: Any = str) -> str:
+    """One line of a table; a cut cell ends in `…`, a cut id is simply shorter."""
+    return "  ".join(paint(cut(text, width).ljust(width)) for text, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def cut(text: str, width: int) -> str:
+    """The text at `width` characters."""
+    if len(text) <= width:
+        return text
+    return text[:NARROWEST] if is_id(text) else text[: width - 1] + ELLIPSIS
+
+
+def visible_line(text: str) -> str:
+    """A log line with its control characters escaped; tabs stay."""
+    return text.translate(VISIBLE_LINE)

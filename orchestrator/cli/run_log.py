@@ -1,0 +1,48 @@
+"""Lines of a run's log, as text or JSON."""
+
+from datetime import datetime
+from typing import Any
+
+from orchestrator.cli.moments import rfc3339
+from orchestrator.cli.output import Output, visible_line
+
+LEVELS = ((50, "CRITICAL"), (40, "ERROR"), (30, "WARNING"), (20, "INFO"), (0, "DEBUG"))
+LEVEL_COLOURS = {"CRITICAL": "\x1b[31m", "ERROR": "\x1b[31m", "WARNING": "\x1b[33m", "DEBUG": "\x1b[2m"}
+
+
+def print_line(output: Output, line: Any) -> None:
+    """Prints one line: in full width for programs, with the local time of day for people."""
+    if output.form != "text":
+        from orchestrator.cli.output import as_json
+
+        output.line(as_json(line))
+    elif output.terminal:
+        output.line(for_people(line, output.coloured))
+    else:
+        origin = (rfc3339(line.timestamp), str(line.attempt), kind_of(line), line.task or line.logger or line.source)
+        output.line("\t".join((*origin, visible_line(line.message))))
+
+
+def for_people(line: Any, coloured: bool) -> str:
+    """`14:03:07.120 WARNING  task  message`; what was merely printed carries no level."""
+    kind = kind_of(line)
+    shown = f"{time_of_day(line.timestamp)} {kind:<8} {origin_of(line)}{visible_line(line.message)}"
+    colour = LEVEL_COLOURS.get(kind) if coloured else None
+    return f"{colour}{shown}\x1b[0m" if colour else shown
+
+
+def kind_of(line: Any) -> str:
+    """The level of a log record; `stdout` and `stderr` for what was printed, `gap` for what is not kept."""
+    if line.source != "log":
+        return str(line.source)
+    return next((name for least, name in LEVELS if line.level >= least), "DEBUG")
+
+
+def origin_of(line: Any) -> str:
+    """The task that a line comes from."""
+    return f"{line.task}: " if line.task else ""
+
+
+def time_of_day(moment: datetime) -> str:
+    """Local time with milliseconds."""
+    return moment.astimezone().strftime("%H:%M:%S.%f")[:-3]

@@ -1,0 +1,16 @@
+"""`headgate scheduler`: the process that pushes due runs, frees expired leases and trims history."""
+
+from orchestrator.cli.frame import group
+
+
+@group("scheduler", "The process that pushes due runs and frees lost ones.")
+def scheduler() -> None:
+    """The group itself does nothing."""
+
+
+@scheduler.command("start", shows=False)
+def start() -> None:
+    """Run a scheduler in the foreground; several may run, one of them works and the others stand by."""
+    from orchestrator.scheduler.process import main
+
+    main()

@@ -1,0 +1,108 @@
+"""Values on the command line, checked before anything is connected to: names, limits, durations, times, parameters."""
+
+import math
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from orchestrator.cli.failures import quoted
+from orchestrator.cli.moments import moment_of, seconds_of
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}", re.ASCII)
+NAME_RULE = "1 to 128 of a-z 0-9 . _ -, the first a letter or digit"
+LARGEST_LIMIT = 10_000
+
+
+class Name(click.ParamType[str]):
+    """A name as Headgate accepts them (a work queue's, an agent's)."""
+
+    name = "name"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> str:
+        """Refuses anything that could not be a name."""
+        if not NAME.fullmatch(value):
+            self.fail(f"expected a name ({NAME_RULE}), got {quoted(value)}", parameter, context)
+        return str(value)
+
+
+class Reference(click.ParamType[str]):
+    """Something a person calls a run or a deployment by: a name, an id, or the first characters of an id."""
+
+    name = "name or id"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> str:
+        """Refuses what no name and no id can be."""
+        if not 0 < len(value) <= 300 or not value.isprintable() or value != value.strip():
+            self.fail(f"expected a name, an id or the start of an id, got {quoted(value)}", parameter, context)
+        return str(value)
+
+
+class Whole(click.ParamType[int]):
+    """A whole number in a range, in plain digits; `instead` says what to use where 0 was meant."""
+
+    name = "number"
+
+    def __init__(self, low: int, high: int, instead: str = "") -> None:
+        self.low, self.high, self.instead = low, high, instead
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> int:
+        """Takes ASCII digits only: `1e3` and digits of other scripts are refused."""
+        text = str(value)
+        if re.fullmatch(r"[0-9]{1,18}", text) and self.low <= int(text) <= self.high:
+            return int(text)
+        hint = f"; {self.instead}" if self.instead and re.fullmatch(r"0+", text) else ""
+        self.fail(f"expected a whole number from {self.low} to {self.high}, got {quoted(text)}{hint}", parameter, context)
+
+
+class Duration(click.ParamType[float]):
+    """A length of time, in seconds: `90`, `90s`, `5m`, `1h30m`, `2d`."""
+
+    name = "duration"
+
+    def __init__(self, low: float, high: float) -> None:
+        self.low, self.high = low, high
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> float:
+        """Reads the text; refuses what is out of range."""
+        seconds = value if isinstance(value, int | float) else seconds_of(value)
+        if seconds is None or not math.isfinite(seconds) or not self.low <= seconds <= self.high:
+            allowed = f"from {self.low:g} to {self.high:g} seconds, as in 90, 90s, 5m, 1h30m, 2d"
+            self.fail(f"expected a duration {allowed}, got {quoted(str(value))}", parameter, context)
+        return float(seconds)
+
+
+class Moment(click.ParamType[datetime]):
+    """A point in time: `2026-03-01T09:00:00+01:00`, `2026-03-01 09:00` (here), `17:30` (the next one here)."""
+
+    name = "time"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> datetime:
+        """Reads the text; without an offset it is this machine's local time."""
+        moment = value if isinstance(value, datetime) else moment_of(value, datetime.now(UTC))
+        if moment is None:
+            forms = "2026-03-01T09:00:00Z, 2026-03-01T09:00:00+01:00, '2026-03-01 09:00' or 17:30"
+            self.fail(f"expected a time such as {forms}, got {quoted(value)}", parameter, context)
+        return moment
+
+
+class OneOf(click.ParamType[str]):
+    """One of a few words, in any case."""
+
+    name = "word"
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.words = words
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> str:
+        """Answers the word as it is written in the list."""
+        if value.upper() not in self.words:
+            self.fail(f"expected one of {', '.join(self.words)}, got {quoted(value)}", parameter, context)
+        return str(value.upper())
+
+
+QUEUE = Name()
+LIMIT = Whole(1, LARGEST_LIMIT, "to let nothing start use `headgate work-queue pause NAME`")
+ROWS = Whole(1, LARGEST_LIMIT)

@@ -1,0 +1,136 @@
+"""`headgate work-queue`: named queues on Redis, each with a concurrency limit, a pause switch, a lease and a priority."""
+
+from typing import Any
+
+import click
+
+from orchestrator.cli.access import client
+from orchestrator.cli.frame import group
+from orchestrator.cli.output import Columns, Output
+from orchestrator.cli.values import LIMIT, QUEUE, Duration, Whole
+
+HOURS_OF_A_YEAR = 8784
+
+
+@group("work-queue", "Named queues on Redis, each with a concurrency limit.")
+def work_queue() -> None:
+    """The group itself does nothing."""
+
+
+def state_of(queue: Any) -> str:
+    """Whether a queue lets runs start now, in one word or two."""
+    if queue.paused:
+        return "paused"
+    if queue.concurrency_limit is not None and queue.running >= queue.concurrency_limit:
+        return "full"
+    return "ready" if queue.agents else "no agent"
+
+
+QUEUES: Columns = {
+    "ID": "id",
+    "Name": "name",
+    "Concurrency Limit": "concurrency_limit",
+    "State": state_of,
+    "Priority": "priority",
+    "Queued": "queued",
+    "Running": "running",
+    "Late": "late",
+    "Agents": "agents",
+}
+COMING: Columns = {
+    "Scheduled Start Time": "scheduled_start_time",
+    "Run ID": "run_id",
+    "Name": "name",
+    "Deployment ID": "deployment_id",
+    "Deployment": "deployment",
+    "State": lambda run: "Late" if run.late else run.state,
+}
+
+
+@work_queue.command("create")
+@click.argument("name", type=QUEUE)
+@click.option("-l", "--limit", type=LIMIT, help="How many of its runs may execute at once; without it any number.")
+@click.option("--priority", type=Whole(1, 1000), help="1 is served first.")
+@click.option("--lease", type=Duration(2, 86400), help="Seconds after which a silent agent loses a run of this queue.")
+@click.option("--description", help="What it is for.")
+def create(
+    output: Output, name: str, limit: int | None, priority: int | None, lease: float | None, description: str | None
+) -> None:
+    """Create a work queue."""
+    with client() as opened:
+        made = opened.create_work_queue(
+            name, limit=limit, priority=priority, lease_seconds=lease, description=description
+        )
+    output.done(made, f"Created work queue {made.name} ({limit_in_words(made.concurrency_limit)}), id {made.id}")
+
+
+@work_queue.command("ls")
+def ls(output: Output) -> None:
+    """List the work queues with what waits and runs on them."""
+    with client() as opened:
+        output.rows(opened.list_work_queues(), QUEUES, empty="There are no work queues.")
+
+
+@work_queue.command("inspect")
+@click.argument("name", type=QUEUE, metavar="NAME")
+def inspect(output: Output, name: str) -> None:
+    """Show one work queue: settings, who holds its slots, who listens, what was changed."""
+    with client() as opened:
+        output.record(opened.get_work_queue(name))
+
+
+@work_queue.command("preview")
+@click.argument("name", type=QUEUE, metavar="NAME")
+@click.option("--hours", type=Whole(1, HOURS_OF_A_YEAR), default=24, show_default=True, help="How far to look ahead.")
+def preview(output: Output, name: str, hours: int) -> None:
+    """Show the runs that wait on a queue and those its schedules will make, with the ids and names they will have."""
+    with client() as opened:
+        coming = opened.preview_work_queue(name, hours=float(hours))
+    nothing = f"Nothing waits on {name} and nothing is scheduled for it in the next {hours} hours (see --hours)."
+    output.rows(coming, COMING, empty=nothing)
+
+
+@work_queue.command("pause")
+@click.argument("name", type=QUEUE, metavar="NAME")
+def pause(output: Output, name: str) -> None:
+    """Let no further run of a queue start; running ones go on."""
+    with client() as opened:
+        queue = opened.pause_work_queue(name)
+    output.done(queue, f"Paused work queue {queue.name}: {queue.running} running go on, {queue.queued} wait")
+
+
+@work_queue.command("resume")
+@click.argument("name", type=QUEUE, metavar="NAME")
+def resume(output: Output, name: str) -> None:
+    """Let runs of a paused queue start again."""
+    with client() as opened:
+        queue = opened.resume_work_queue(name)
+    output.done(
+        queue, f"Resumed work queue {queue.name}: {queue.queued} wait, {limit_in_words(queue.concurrency_limit)}"
+    )
+
+
+@work_queue.command("set-concurrency-limit")
+@click.argument("name", type=QUEUE, metavar="NAME")
+@click.argument("limit", type=LIMIT, metavar="LIMIT")
+def set_concurrency_limit(output: Output, name: str, limit: int) -> None:
+    """Set how many runs of a queue may execute at once; running ones are never stopped by it."""
+    with client() as opened:
+        queue = opened.set_concurrency_limit(name, limit)
+    output.done(
+        queue, f"Work queue {queue.name}: at most {queue.concurrency_limit} at once, {queue.running} running now"
+    )
+
+
+@work_queue.command("clear-concurrency-limit")
+@click.argument("name", type=QUEUE, metavar="NAME")
+def clear_concurrency_limit(output: Output, name: str) -> None:
+    """Let any number of runs of a queue execute at once."""
+    with client() as opened:
+        queue = opened.clear_concurrency_limit(name)
+    output.done(queue, f"Work queue {queue.name}: no limit, {queue.running} running now")
+
+
+def limit_in_words(limit: int | None) -> str:
+    """A concurrency limit as a person says it."""
+    return "no limit" if limit is None else f"at most {limit} at once"
