@@ -146,7 +146,7 @@ class Example:
 
 
 def environment() -> dict[str, str]:
-    """This shell's variables with an installation of the checkout's own, never the one the user otherwise works with."""
+    """This shell's variables with a Headgate of the checkout's own, never the one the user otherwise works with."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADGATE_")}
     return kept | {"HEADGATE_HOME": str(HOME), "HEADGATE_DRAIN_SECONDS": "1", "HEADGATE_KILL_SECONDS": "1"}
 

@@ -1,0 +1,112 @@
+"""`make bench`: the limits of this machine and Headgate's figures, side by side in one run, as a table with targets.
+
+python -m tests.benchmarks [--quick] [--markdown]
+"""
+
+import argparse
+import statistics
+import sys
+
+from tests.benchmarks import bare_loops, start_up
+from tests.benchmarks.figures import Figure, machine, percentile, table
+from tests.benchmarks.fleet import SLOTS, Fleet, fleet
+from tests.benchmarks.protocol import Protocol
+from tests.support.redis_server import RedisServer
+
+
+def main() -> int:
+    """Measure and print; the exit code is 1 when a target is missed."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few repetitions: to see that it runs, not to quote")
+    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
+    options = parser.parse_args()
+    scale = 0.1 if options.quick else 1.0
+    figures = [*protocol_figures(scale), *fleet_figures(scale)]
+    print(f"{machine()}\n")
+    print(table(figures, markdown=options.markdown))
+    return int(any(figure.met is False for figure in figures))
+
+
+def protocol_figures(scale: float) -> list[Figure]:
+    """Calls per second and bytes per run of the protocol alone."""
+    progress("protocol: calls per second, bytes per run")
+    with RedisServer(append_only=True) as server:
+        protocol = Protocol(server.client())
+        waiting, finished = protocol.bytes_per_run(max(200, int(2000 * scale)))
+        calls = max(200, int(2000 * scale))
+        trip = statistics.median(protocol.round_trips(calls) for _ in range(3))
+        enqueue = statistics.median(protocol.enqueues(calls) for _ in range(3))
+        hundred = statistics.median(protocol.enqueues_by_hundred(calls) for _ in range(3))
+        claim = statistics.median(protocol.claims_alone(calls) for _ in range(3))
+        life = statistics.median(protocol.lifecycles(calls // 2) for _ in range(3))
+    return [
+        Figure(name="bare round trip (script that does nothing)", value=trip, unit="/s"),
+        Figure(name="enqueue, one run per call", value=enqueue, unit="/s", note=of(enqueue, trip, "round trips")),
+        Figure(name="enqueue, a hundred per call", value=hundred, unit="/s"),
+        Figure(name="claim, one run per call", value=claim, unit="/s", note=of(claim, trip, "round trips")),
+        Figure(name="claim + confirm + finish", value=life, unit="/s", note="three calls"),
+        Figure(name="Redis per waiting run", value=waiting, unit="bytes", note="with rq job and indexes"),
+        Figure(name="Redis per finished run", value=finished, unit="bytes", at_most=1200, note="with indexes, no logs"),
+    ]
+
+
+def fleet_figures(scale: float) -> list[Figure]:
+    """Everything that needs real agents and processes."""
+    with fleet() as measured:
+        progress("start of a flow's process")
+        empty, beyond = start_up.start_up(measured.installation.folder, max(5, int(40 * scale)))
+        progress("idle agents")
+        idle = measured.idle_commands_per_second(max(5.0, 30 * scale))
+        memory = measured.memory()
+        progress("latency")
+        latencies = measured.latencies(max(10, int(60 * scale)))
+        figures = rate_figures(measured, scale)
+        later = measured.memory()
+    agent = memory["keeper"] + memory["supervisor"]
+    now = f"{later['keeper'] + later['supervisor']:.1f} MB after all runs of this bench"
+    return [
+        Figure(name="python -c pass", value=empty, unit="ms", note="exec to exit"),
+        Figure(name="no-op flow process, beyond python -c pass", value=beyond, unit="ms", at_most=8),
+        Figure(name="submit to first user line, median", value=statistics.median(latencies), unit="ms", at_most=40),
+        Figure(name="submit to first user line, p95", value=percentile(latencies, 0.95), unit="ms"),
+        *figures,
+        Figure(name="keeper, RSS", value=memory["keeper"], unit="MB"),
+        Figure(name="supervisor, RSS", value=memory["supervisor"], unit="MB"),
+        Figure(name="agent = keeper + supervisor, RSS", value=agent, unit="MB", at_most=70, note=now),
+        Figure(name="scheduler, RSS", value=memory["scheduler"], unit="MB"),
+        Figure(name="idle agent, commands", value=idle, unit="/s", at_most=0.999),
+    ]
+
+
+def rate_figures(measured: Fleet, scale: float) -> list[Figure]:
+    """Runs per second at each number of slots: bare interpreter, Headgate, bare fork; repetitions taken in turn."""
+    redis, figures = measured.redis, []
+    for slots in SLOTS:
+        progress(f"runs per second, {slots} slots")
+        bare, ours = [], []
+        for _ in range(3):
+            bare.append(bare_loops.interpreter_rate(redis, runs=max(20, int(150 * scale)), slots=slots))
+            ours.append(measured.runs_per_second(runs=max(20, int(150 * scale)), slots=slots))
+        fork = bare_loops.fork_rate(redis, runs=max(100, int(1000 * scale)), slots=slots)
+        limit, reached = statistics.median(bare), statistics.median(ours)
+        share = of(reached, limit, "the bare interpreter loop")
+        figures += [
+            Figure(name=f"bare fork loop, {slots} slots", value=fork, unit="runs/s"),
+            Figure(name=f"bare interpreter loop, {slots} slots", value=limit, unit="runs/s"),
+            Figure(name=f"Headgate, {slots} slots", value=reached, unit="runs/s", at_least=limit / 2, note=share),
+        ]
+    return figures
+
+
+def of(part: float, whole: float, what: str) -> str:
+    """A rate as a share of another one."""
+    return f"{part / whole:.2f} of {what}"
+
+
+def progress(text: str) -> None:
+    """Say what is being measured, where it is not part of the table."""
+    print(f"measuring {text} ...", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
