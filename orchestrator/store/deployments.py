@@ -1,0 +1,192 @@
+"""Deployments in Redis: applied atomically with a revision, every revision kept while a run may need it."""
+
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.store.keys import StoreKeys
+from orchestrator.store.names import pick
+from orchestrator.store.schedules import Standing, standings
+from queues.limits import OFFER
+from queues.records import Run
+from queues.scripts import Scripts
+
+LARGEST_SPEC = 256 << 10
+SPECS_CACHED = 256
+
+Spec = Mapping[str, Any]
+"""What DeploymentSpec.to_dict() gives: JSON values only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeploymentRecord:
+    """A deployment as it stands: its current spec, its revision, its schedules and their cursors."""
+
+    id: str
+    name: str
+    spec: Spec
+    revision: int
+    paused: bool
+    created_us: int
+    updated_us: int
+    schedules: tuple[Standing, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Put:
+    """What an apply did: `status` is created, updated or unchanged; `before` is the spec of the revision before."""
+
+    status: str
+    revision: int
+    paused: bool
+    before: Spec | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlacedSchedule:
+    """A schedule to apply: its slug, its canonical text, and its first instant after now (None: it never fires)."""
+
+    slug: str
+    body: str
+    next_us: int | None
+
+
+def canonical(value: Any) -> str:
+    """JSON text that is the same for equal values; raises ValueError for NaN and infinities."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def full_name(spec: Spec) -> str:
+    """`flow/deployment`, which is unique and names the deployment everywhere."""
+    return f"{spec['flow']}/{spec['name']}"
+
+
+class Deployments:
+    """Applies, reads, pauses and deletes deployments; keeps the specs it has read, since a revision never changes.
+
+    Revision numbers go on where they stopped when a deployment is deleted and made anew: a run of the old one finds none.
+    """
+
+    def __init__(self, scripts: Scripts, keys: StoreKeys) -> None:
+        self._scripts = scripts
+        self._keys = keys
+        self._specs: OrderedDict[tuple[str, int], Spec] = OrderedDict()
+
+    def put(self, deployment_id: str, spec: Spec, schedules: Sequence[PlacedSchedule], actor: str) -> Put:
+        """Apply a spec whole, in one script: record, schedules, limit. Raises UnknownQueue and changes nothing then."""
+        text = canonical(spec)
+        arguments: dict[str, Any] = {
+            "id": deployment_id,
+            "name": full_name(spec),
+            "queue": spec["work_queue"],
+            "spec": text,
+            "digest": hashlib.sha256(text.encode()).hexdigest()[:32],
+            "offer": OFFER,
+            "actor": actor,
+            "schedules": [
+                {"slug": placed.slug, "body": placed.body}
+                | ({} if placed.next_us is None else {"next": placed.next_us})
+                for placed in schedules
+            ],
+        }
+        if spec.get("concurrency_limit") is not None:
+            arguments["limit"] = spec["concurrency_limit"]
+        reply = self._scripts.call("put_deployment", **arguments)
+        before = reply.get("before")
+        return Put(
+            status=reply["status"],
+            revision=reply["revision"],
+            paused=reply["paused"],
+            before=json.loads(before) if before else None,
+        )
+
+    def names(self) -> dict[str, str]:
+        """Map the name of every deployment to its id."""
+        raw = self._scripts.ask(lambda client: client.hgetall(self._keys.deployments))
+        return {name.decode(): deployment_id.decode() for name, deployment_id in sorted(raw.items())}
+
+    def find(self, wanted: str) -> DeploymentRecord:
+        """Find a deployment by flow/name, id or unique beginning of its id, or by its name alone if one has it.
+
+        Raises NotFound and Ambiguous.
+        """
+        named = self.names()
+        alone: dict[str, list[str]] = {}
+        for name in named:
+            alone.setdefault(name.rpartition("/")[2], []).append(name)
+        if wanted not in named and len(alone.get(wanted, ())) == 1:
+            wanted = alone[wanted][0]
+        found = self.get(pick("deployment", wanted, named))
+        return found if found is not None else self.find(wanted)
+
+    def get(self, deployment_id: str) -> DeploymentRecord | None:
+        """Read a deployment by its full id."""
+        return next(iter(self.get_many([deployment_id])), None)
+
+    def get_many(self, deployment_ids: Sequence[str]) -> list[DeploymentRecord]:
+        """Read deployments in two round trips; those that are gone are left out."""
+
+        def read(pipe: Any) -> None:
+            for deployment_id in deployment_ids:
+                pipe.hgetall(self._keys.deployment(deployment_id))
+                pipe.hgetall(self._keys.schedule(deployment_id))
+
+        answers = self._scripts.ask_many(read)
+        found = []
+        for index, deployment_id in enumerate(deployment_ids):
+            raw = {name.decode(): value.decode() for name, value in answers[2 * index].items()}
+            spec = self.spec(deployment_id, int(raw["revision"])) if raw else None
+            if spec is not None:
+                found.append(record(deployment_id, raw, spec, answers[2 * index + 1]))
+        return found
+
+    def all(self) -> list[DeploymentRecord]:
+        """List all deployments by name."""
+        return self.get_many(list(self.names().values()))
+
+    def spec(self, deployment_id: str, revision: int) -> Spec | None:
+        """Read one revision of a spec; None when the deployment or the revision is gone."""
+        key = (deployment_id, revision)
+        if key in self._specs:
+            self._specs.move_to_end(key)
+            return self._specs[key]
+        text = self._scripts.ask(lambda client: client.hget(self._keys.specs(deployment_id), revision))
+        if text is None:
+            return None
+        self._specs[key] = json.loads(text)
+        if len(self._specs) > SPECS_CACHED:
+            self._specs.popitem(last=False)
+        return self._specs[key]
+
+    def set_paused(self, deployment_id: str, paused: bool, next_due: Mapping[str, int], actor: str) -> bool:
+        """Switch the schedules of a deployment off or on; `next_due` has slug -> microseconds, for switching on."""
+        due = [{"slug": slug, "next": at} for slug, at in next_due.items()]
+        return bool(self._scripts.call("pause_deployment", id=deployment_id, paused=paused, due=due, actor=actor))
+
+    def delete(self, deployment_id: str, actor: str) -> bool:
+        """Remove a deployment with its specs, schedules, skips and limit; its runs stay."""
+        self._specs.clear()
+        return bool(self._scripts.call("delete_deployment", id=deployment_id, actor=actor, offer=OFFER))
+
+
+def record(deployment_id: str, raw: Mapping[str, str], spec: Spec, schedules: Mapping[bytes, bytes]) -> DeploymentRecord:
+    """Make the value of a deployment's hashes."""
+    revision = int(raw["revision"])
+    return DeploymentRecord(
+        id=deployment_id,
+        name=raw["name"],
+        spec=spec,
+        revision=revision,
+        paused=raw.get("paused") == "1",
+        created_us=int(raw.get("created", 0)),
+        updated_us=int(raw.get("updated", 0)),
+        schedules=tuple(standings(deployment_id, revision, schedules)),
+    )
+
+
+def revision_of(run: Run) -> int:
+    """The revision of its deployment that a run was made from."""
+    return int(run.fields.get("revision", "0"))

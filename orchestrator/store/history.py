@@ -1,0 +1,58 @@
+"""What operators changed, newest first: kept by the scripts that make the changes, read here."""
+
+from dataclasses import dataclass
+
+from orchestrator.store.keys import StoreKeys
+from queues.scripts import Scripts
+
+LOOKED_AT = 10_000
+"""Changes that the stream keeps, and that one reading looks through at most."""
+
+PIECE = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeRecord:
+    """One change: `subject` is queue:…, deployment:…, tag:… or agent:…; `old` and `new` are None where there was nothing."""
+
+    at_us: int
+    actor: str
+    subject: str
+    field: str
+    old: str | None
+    new: str | None
+
+
+class Changes:
+    """Reads the stream of operator changes."""
+
+    def __init__(self, scripts: Scripts, keys: StoreKeys) -> None:
+        self._scripts = scripts
+        self._keys = keys
+
+    def of(self, subject: str, limit: int = 20) -> list[ChangeRecord]:
+        """List the newest changes of a subject."""
+        found: list[ChangeRecord] = []
+        top = "+"
+        for _ in range(LOOKED_AT // PIECE):
+            entries = self._scripts.ask(
+                lambda client, top=top: client.xrevrange(self._keys.changes, max=top, min="-", count=PIECE)
+            )
+            found += [change for change in map(parsed, (fields for _, fields in entries)) if change.subject == subject]
+            if len(entries) < PIECE or len(found) >= limit:
+                break
+            top = f"({entries[-1][0].decode()}"
+        return found[:limit]
+
+
+def parsed(fields: dict[bytes, bytes]) -> ChangeRecord:
+    """Read one entry of the stream."""
+    text = {name.decode(): value.decode("utf-8", "replace") for name, value in fields.items()}
+    return ChangeRecord(
+        at_us=int(text.get("at", "0")),
+        actor=text.get("actor", ""),
+        subject=text.get("subject", ""),
+        field=text.get("field", ""),
+        old=text.get("old") or None,
+        new=text.get("new") or None,
+    )

@@ -1,0 +1,49 @@
+-- put_deployment.lua: apply a deployment: the last full apply wins, with a revision number; the pause switch stays.
+-- ARGV[1]: id, name (flow/deployment), queue, spec (JSON), digest, limit (number or nil), offer (parked runs to return at
+--   once when the limit rises), actor, schedules: list of {slug, body, next (microseconds or nil)}
+-- Returns {status = created | updated | unchanged, revision, paused, before (spec of the revision before, or nil)}.
+-- A schedule whose text is the same keeps its cursor and its next instant; a changed or new one starts after now.
+if not queue_exists(A.queue) then return refuse('unknown_queue', {queue = A.queue}) end
+local key, held = P .. 'deployment:' .. A.id, P .. 'schedule:' .. A.id
+local old = call('HMGET', key, 'revision', 'digest', 'paused')
+local revision, paused = tonumber(old[1] or 0), old[3] == '1'
+local status = not old[1] and 'created' or old[2] ~= A.digest and 'updated' or 'unchanged'
+local before = old[1] and call('HGET', P .. 'specs:' .. A.id, old[1]) or nil
+
+if status ~= 'unchanged' then
+  revision = call('HINCRBY', P .. 'revisions', A.id, 1)
+  call('HSET', P .. 'specs:' .. A.id, us(revision), A.spec, 'at:' .. us(revision), us(NOW))
+  call('HSET', key, 'name', A.name, 'revision', us(revision), 'digest', A.digest, 'updated', us(NOW))
+  call('HSETNX', key, 'created', us(NOW))
+  call('HSET', P .. 'deployments', A.name, A.id)
+  changed('deployment:' .. A.id, 'revision', old[1], us(revision))
+end
+
+local limit = 'deployment:' .. A.id
+local number = call('HGET', P .. 'limits', limit)
+if tonumber(number or 0) ~= (A.limit or 0) then
+  if A.limit then call('HSET', P .. 'limits', limit, us(A.limit)) else call('HDEL', P .. 'limits', limit) end
+  changed(limit, 'limit', number, A.limit and us(A.limit))
+  if number and room(limit) >= 1 then grown(limit, math.min(room(limit), A.offer)) end
+end
+
+local wanted = {}
+for _, schedule in ipairs(A.schedules) do
+  local slug, due = schedule.slug, A.id .. '/' .. schedule.slug
+  wanted[slug] = true
+  if call('HGET', held, 'body:' .. slug) ~= schedule.body then
+    local cursor = tonumber(call('HGET', held, 'cursor:' .. slug) or 0)
+    call('HSET', held, 'body:' .. slug, schedule.body, 'cursor:' .. slug, us(math.max(cursor, NOW)))
+    call('ZREM', P .. 'due', due)
+  end
+  if schedule.next and not paused then call('ZADD', P .. 'due', 'NX', us(schedule.next), due) end
+end
+for _, field in ipairs(call('HKEYS', held)) do
+  local slug = string.match(field, '^body:(.*)$')
+  if slug and not wanted[slug] then
+    call('HDEL', held, field, 'cursor:' .. slug)
+    call('ZREM', P .. 'due', A.id .. '/' .. slug)
+  end
+end
+nudge('scheduler', 'due', 1)
+return done({status = status, revision = revision, paused = paused, before = before})

@@ -1,0 +1,161 @@
+"""The lines that runs wrote, in Redis: ordered by (attempt, sequence), bounded per run, in total and in time."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import msgpack
+
+from orchestrator.store.keys import StoreKeys
+from queues.clock import seconds_to_us
+from queues.scripts import Scripts
+
+MOST_PER_RUN = 4 << 20
+"""Bytes of a run's log that are kept: its first half MiB and its end; what lies between goes."""
+
+HEAD_PER_RUN = 1 << 19
+MOST_IN_TOTAL = 256 << 20
+"""Bytes of all logs together; the logs that have been silent for longest go first."""
+
+LARGEST_BATCH = 1 << 20
+"""Bytes of one batch; an agent sends about 64 KiB at a time."""
+
+LOG, STDOUT, STDERR, AGENT = range(4)
+SOURCES = ("log", "stdout", "stderr", "agent")
+"""Where a line came from: the run's logger, its two outputs, or the agent that speaks about the run."""
+
+
+class LogRecord(NamedTuple):
+    """One line as an agent ships it; its sequence number is its place in the batch. `source` indexes SOURCES."""
+
+    at_us: int
+    source: int
+    level: int
+    text: str
+    logger: str | None = None
+    task: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Position:
+    """A place in a log: right after this line of this attempt. `0-0` is the beginning."""
+
+    attempt: int = 0
+    sequence: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> "Position":
+        """Read `<attempt>-<sequence>`; raises ValueError."""
+        attempt, _, sequence = text.partition("-")
+        return cls(attempt=int(attempt), sequence=int(sequence))
+
+    def __str__(self) -> str:
+        return f"{self.attempt}-{self.sequence}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line read back. `missing` > 0 makes it a gap: so many lines before it are not kept in Redis any more."""
+
+    at: Position
+    record: LogRecord
+    missing: int = 0
+
+
+class RunLogs:
+    """Appends batches, reads them back in order, and keeps what they take within bounds."""
+
+    def __init__(self, scripts: Scripts, keys: StoreKeys) -> None:
+        self._scripts = scripts
+        self._keys = keys
+
+    def append(self, run_id: str, token: int, attempt: int, first_seq: int, records: Sequence[LogRecord]) -> str:
+        """Add lines first_seq, first_seq + 1 … of an attempt. Sent again, they are added once.
+
+        Answers `stored`, `known` (they were there), `lost` (another claim writes this attempt) or `gone` (no such run).
+        """
+        batch = msgpack.packb([first_seq, [trimmed(record) for record in records]], unicode_errors="surrogatepass")
+        if len(batch) > LARGEST_BATCH and len(records) > 1:
+            half = len(records) // 2
+            first = self.append(run_id, token, attempt, first_seq, records[:half])
+            second = self.append(run_id, token, attempt, first_seq + half, records[half:])
+            return first if first in ("lost", "gone") else second
+        answer = self._scripts.call(
+            "append_log",
+            run=run_id,
+            attempt=attempt,
+            token=token,
+            last=first_seq + len(records) - 1,
+            batch=batch,
+            head=HEAD_PER_RUN,
+            most=MOST_PER_RUN,
+            total=MOST_IN_TOTAL,
+        )
+        return str(answer)
+
+    def read(self, run_id: str, after: Position | None = None, *, limit: int = 1000) -> list[Line]:
+        """Give up to about `limit` lines after a position, in order; a gap is told by the first line behind it."""
+        position, lines = after or Position(), list[Line]()
+        while len(lines) < limit:
+            entries = self._entries(run_id, position, count=max(1, limit // 50))
+            if not entries:
+                break
+            fresh = list(contiguous(position, entries))
+            if not fresh:
+                break
+            lines += fresh
+            position = fresh[-1].at
+        return lines
+
+    def size(self, run_id: str) -> int:
+        """Count the bytes that a run's log takes."""
+        known = self._scripts.ask(lambda client: client.hget(self._keys.log_sizes, run_id))
+        return int(known.split()[0]) if known else 0
+
+    def total(self) -> int:
+        """Count the bytes of all logs."""
+        return int(self._scripts.ask(lambda client: client.hget(self._keys.log_sizes, "total")) or 0)
+
+    def drop(self, run_ids: Iterable[str], why: str) -> int:
+        """Remove the logs of runs; `why` (one word) stays on the records of those that are still listed."""
+        return int(self._scripts.call("drop_logs", runs=list(run_ids), why=why))
+
+    def older_than(self, seconds: float, limit: int) -> list[str]:
+        """Name runs whose logs have not grown for so long."""
+        until = self._scripts.now_us() - seconds_to_us(seconds)
+        found = self._scripts.ask(lambda client: client.zrangebyscore(self._keys.log_ages, "-inf", until, 0, limit))
+        return [run_id.decode() for run_id in found]
+
+    def _entries(self, run_id: str, after: Position, count: int) -> list[tuple[int, int, list[LogRecord]]]:
+        key, start = self._keys.logs(run_id), f"({after}"
+        raw = self._scripts.ask(lambda client: client.xrange(key, min=start, max="+", count=count))
+        return [decoded(entry_id, fields) for entry_id, fields in raw]
+
+
+def trimmed(record: LogRecord) -> list[Any]:
+    """A record as it is packed: nothing at its end that says nothing."""
+    row = list(record)
+    while row[-1] is None:
+        row.pop()
+    return row
+
+
+def decoded(entry_id: bytes, fields: dict[bytes, bytes]) -> tuple[int, int, list[LogRecord]]:
+    """Read one entry of the stream: attempt, first sequence number, records."""
+    attempt = int(entry_id.partition(b"-")[0])
+    first, rows = msgpack.unpackb(
+        fields[b"b"], unicode_errors="replace", max_buffer_size=2 * LARGEST_BATCH, strict_map_key=True
+    )
+    return attempt, first, [LogRecord(*row) for row in rows]
+
+
+def contiguous(after: Position, entries: Sequence[tuple[int, int, list[LogRecord]]]) -> Iterator[Line]:
+    """Give every line once and in order; where numbers are missing, the next line says how many."""
+    for attempt, first, records in entries:
+        for sequence, record in enumerate(records, first):
+            at = Position(attempt=attempt, sequence=sequence)
+            if at <= after:
+                continue
+            expected = after.sequence + 1 if attempt == after.attempt else 1
+            yield Line(at=at, record=record, missing=sequence - expected)
+            after = at

@@ -1,0 +1,180 @@
+"""Flow runs in Redis: made from a deployment, found by what people call them, listed newest first in bounded steps."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.deployments import deployment_id
+from orchestrator.errors import NotFound
+from orchestrator.runs import run_name
+from orchestrator.store.deployments import DeploymentRecord
+from orchestrator.store.keys import StoreKeys, deployment_limit
+from orchestrator.store.names import ID_PART, UUID, ambiguous, not_found
+from queues.records import Run
+from queues.runs import MOST_LIMITS, NewRun, Runs
+from queues.scripts import Scripts
+from queues.states import State
+
+EXAMINED_PER_CALL = 2_000
+"""Runs that one call of page_runs looks at: about 5 ms of Redis when each record has to be read."""
+
+NAMES_SEARCHED = 100_000
+"""Newest runs among which a name is sought; an id is sought among all."""
+
+MOST_TAGS = MOST_LIMITS - 1
+"""Tags that count as limits of a run, besides its deployment."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """Which runs to list; what is None does not matter. `after` is the id of the last run of the page before."""
+
+    states: tuple[str, ...] | None = None
+    deployment_id: str | None = None
+    queue: str | None = None
+    since_us: int = 0
+    after: str | None = None
+
+
+def new_run(
+    deployment: DeploymentRecord,
+    run_id: str,
+    *,
+    actor: str,
+    due_us: int | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    reason: str = "",
+    retry_of: str | None = None,
+) -> NewRun:
+    """Make a run of the deployment's current revision. `parameters` are complete; None means those of the deployment."""
+    spec = deployment.spec
+    tags = tuple(spec.get("tags") or ())
+    fields: dict[str, str | int] = {
+        "name": run_name(run_id),
+        "flow": spec["flow"],
+        "deployment": spec["name"],
+        "revision": deployment.revision,
+    }
+    optional = {"code": spec.get("code_version"), "tags": "\n".join(tags), "retry_of": retry_of}
+    fields |= {name: value for name, value in optional.items() if value}
+    return NewRun(
+        id=run_id,
+        queue=spec["work_queue"],
+        actor=actor,
+        due_us=due_us,
+        limits=(deployment_limit(deployment.id), *(f"tag:{tag}" for tag in tags[:MOST_TAGS])),
+        groups=(deployment_limit(deployment.id),),
+        fields=fields,
+        data=None if parameters is None else {"parameters": encoded(parameters)},
+        on_lost=spec.get("on_lost") or "rerun",
+        max_lost=spec.get("max_lost") or 3,
+        reason=reason,
+    )
+
+
+def encoded(value: Any) -> bytes:
+    """JSON bytes; raises ValueError for NaN and infinities."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+
+
+def deployment_of(run: Run) -> str:
+    """`flow/deployment` of a run; the deployment may be gone by now."""
+    return f"{run.fields.get('flow', '')}/{run.fields.get('deployment', '')}"
+
+
+def deployment_id_of(run: Run) -> str:
+    """The id of the deployment that a run was made from; derived, so that the record need not hold it."""
+    return deployment_id(run.fields.get("flow", ""), run.fields.get("deployment", ""))
+
+
+class FlowRuns:
+    """Finds and lists runs."""
+
+    def __init__(self, scripts: Scripts, keys: StoreKeys, runs: Runs) -> None:
+        self._scripts = scripts
+        self._keys = keys
+        self._runs = runs
+
+    def find(self, wanted: str) -> Run:
+        """Find a run by id, by the unique beginning of its id, or by name. Raises NotFound and Ambiguous."""
+        part = wanted.lower()
+        if UUID.fullmatch(part):
+            ids = [part]
+        else:
+            ids = self._beginning(part) if ID_PART.fullmatch(part) else []
+            ids = ids or self._named(wanted)
+        if len(ids) > 1:
+            raise ambiguous("flow run", wanted, [f"{run_id} ({run_name(run_id)})" for run_id in ids])
+        run = self._runs.get(ids[0]) if ids else None
+        if run is None:
+            raise self._unknown(wanted)
+        return run
+
+    def page(self, limit: int, which: Filter | None = None) -> list[Run]:
+        """List up to `limit` runs that fit, newest first."""
+        which = which or Filter()
+        runs: list[Run] = []
+        for ids in self._walk(which, limit):
+            runs += [run for run in self._runs.get_many(ids) if run is not None]
+            if len(runs) >= limit:
+                break
+        return runs[:limit]
+
+    def waiting_of(self, deployment_id: str) -> Iterator[list[str]]:
+        """Give the ids of a deployment's runs that no agent has claimed, in pieces."""
+        states = (State.SCHEDULED.value, State.QUEUED.value)
+        yield from self._walk(Filter(states=states, deployment_id=deployment_id), EXAMINED_PER_CALL)
+
+    def _walk(self, which: Filter, limit: int) -> Iterator[list[str]]:
+        before = self._before(which.after)
+        arguments: dict[str, Any] = {"sets": self._sets(which), "since": which.since_us, "limit": limit}
+        if which.states and which.deployment_id:
+            arguments["states"] = list(which.states)
+        if which.queue:
+            arguments["queue"] = which.queue
+        while True:
+            asked = arguments if before is None else arguments | {"before": before}
+            reply = self._scripts.call("page_runs", budget=EXAMINED_PER_CALL, **asked)
+            if reply["runs"]:
+                yield reply["runs"]
+            before = reply.get("position")
+            if not reply["more"]:
+                break
+
+    def _sets(self, which: Filter) -> list[str]:
+        if which.deployment_id:
+            return [f"group:{deployment_limit(which.deployment_id)}"]
+        return [f"runs:{state}" for state in (which.states or tuple(State))]
+
+    def _before(self, after: str | None) -> list[Any] | None:
+        if after is None:
+            return None
+        run = self.find(after)
+        return [run.created_us, run.id]
+
+    def _beginning(self, part: str) -> list[str]:
+        found: list[str] = []
+        for state in State:
+            key = self._keys.state(state)
+            rows = self._scripts.ask(
+                lambda client, key=key: list(client.zscan_iter(key, match=f"{part}*", count=10_000))
+            )
+            found += [run_id.decode() for run_id, _ in rows]
+        return sorted(set(found))
+
+    def _named(self, name: str) -> list[str]:
+        found: list[str] = []
+        seen = 0
+        for ids in self._walk(Filter(), EXAMINED_PER_CALL):
+            found += [run_id for run_id in ids if run_name(run_id) == name]
+            seen += len(ids)
+            if seen >= NAMES_SEARCHED:
+                break
+        return found
+
+    def _unknown(self, wanted: str) -> NotFound:
+        newest = next(self._walk(Filter(), 500), [])
+        if ID_PART.fullmatch(wanted.lower()):
+            return not_found("flow run", wanted, newest, hint="`headgate flow-run ls` lists them")
+        return not_found("flow run", wanted, map(run_name, newest), hint="`headgate flow-run ls` lists them")

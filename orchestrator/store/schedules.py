@@ -1,0 +1,156 @@
+"""Schedules in Redis: what is due, how far each has been dealt with, and what was skipped."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.store.keys import StoreKeys
+from queues.scripts import Scripts
+
+MAKE = "make"
+"""The verdict on an instant that gets a run; any other verdict is the id of the run that waits in its place."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """A schedule and how far it has been dealt with: no instant at or before the cursor is looked at again."""
+
+    deployment_id: str
+    slug: str
+    body: Mapping[str, Any]
+    cursor_us: int
+    revision: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skip:
+    """Instants of a schedule that made no run: `count` of them, from first to last, for one reason."""
+
+    slug: str
+    first_us: int
+    last_us: int
+    count: int
+    reason: str
+    at_us: int = 0
+
+    def packed(self) -> dict[str, Any]:
+        """Give the range as the script advance_schedules takes it."""
+        return {"first": self.first_us, "last": self.last_us, "count": self.count, "reason": self.reason}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Instants that may get runs, as (run id, microseconds), and how many scheduled runs may wait (None: any number)."""
+
+    deployment_id: str
+    slug: str
+    most_waiting: int | None
+    instants: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Advance:
+    """Moves the cursor of a schedule, if it still stands where it was read."""
+
+    standing: Standing
+    to_us: int
+    next_us: int | None
+    skips: tuple[Skip, ...] = ()
+
+    def packed(self) -> dict[str, Any]:
+        """Give the move as the script advance_schedules takes it."""
+        item = {
+            "deployment": self.standing.deployment_id,
+            "slug": self.standing.slug,
+            "revision": self.standing.revision,
+            "from": self.standing.cursor_us,
+            "to": self.to_us,
+            "skips": [skip.packed() for skip in self.skips],
+        }
+        return item if self.next_us is None else item | {"next": self.next_us}
+
+
+class Schedules:
+    """Reads what is due and moves cursors. `epoch` is the leader's: with a deposed one nothing is written (None: unchecked)."""
+
+    def __init__(self, scripts: Scripts, keys: StoreKeys) -> None:
+        self._scripts = scripts
+        self._keys = keys
+
+    def due(self, limit: int) -> tuple[int, list[Standing]]:
+        """Give the time of Redis and the schedules that have an instant at or before it, oldest first."""
+        reply = self._scripts.call("due_schedules", limit=limit)
+        items = [
+            Standing(
+                deployment_id=item["deployment"],
+                slug=item["slug"],
+                body=json.loads(item["body"]),
+                cursor_us=item["cursor"],
+                revision=item["revision"],
+            )
+            for item in reply["items"]
+        ]
+        return int(reply["now"]), items
+
+    def begin(self, wanted: Sequence[Wanted], epoch: int | None = None) -> list[list[str]] | None:
+        """Decide which instants get a run: per item and instant MAKE or the id of a run that waits; None when deposed."""
+        items = [
+            {
+                "deployment": item.deployment_id,
+                "slug": item.slug,
+                "instants": [{"run": run, "at": at} for run, at in item.instants],
+            }
+            | ({} if item.most_waiting is None else {"most": item.most_waiting})
+            for item in wanted
+        ]
+        answer = self._scripts.call("begin_instants", items=items, **fence(epoch))
+        return None if answer is None else [list(verdicts) for verdicts in answer]
+
+    def advance(self, moves: Sequence[Advance], epoch: int | None = None) -> int | None:
+        """Move cursors after the runs were made, and note what was skipped; gives how many moved, None when deposed."""
+        answer = self._scripts.call("advance_schedules", items=[move.packed() for move in moves], **fence(epoch))
+        return None if answer is None else int(answer)
+
+    def of(self, deployment_id: str, revision: int = 0) -> list[Standing]:
+        """List the schedules of a deployment."""
+        raw = self._scripts.ask(lambda client: client.hgetall(self._keys.schedule(deployment_id)))
+        return standings(deployment_id, revision, raw)
+
+    def skips(self, deployment_id: str, limit: int = 20) -> list[Skip]:
+        """List skipped instants of a deployment, newest first."""
+        key = self._keys.skips(deployment_id)
+        entries = self._scripts.ask(lambda client: client.xrevrange(key, count=limit))
+        return [skip(fields) for _, fields in entries]
+
+
+def fence(epoch: int | None) -> dict[str, int]:
+    """Give the argument that a script refuses when another scheduler leads."""
+    return {} if epoch is None else {"epoch": epoch}
+
+
+def standings(deployment_id: str, revision: int, raw: Mapping[bytes, bytes]) -> list[Standing]:
+    """Read the hash of a deployment's schedules."""
+    found = []
+    for field in sorted(raw):
+        kind, _, slug = field.decode().partition(":")
+        if kind == "body":
+            cursor = int(raw.get(f"cursor:{slug}".encode(), b"0"))
+            body = json.loads(raw[field])
+            found.append(
+                Standing(deployment_id=deployment_id, slug=slug, body=body, cursor_us=cursor, revision=revision)
+            )
+    return found
+
+
+def skip(fields: Mapping[bytes, bytes]) -> Skip:
+    """Read an entry of the stream of skips."""
+    text = {name.decode(): value.decode("utf-8", "replace") for name, value in fields.items()}
+    return Skip(
+        slug=text["slug"],
+        first_us=int(text["first"]),
+        last_us=int(text["last"]),
+        count=int(text["count"]),
+        reason=text["reason"],
+        at_us=int(text["at"]),
+    )
