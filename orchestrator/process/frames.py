@@ -110,7 +110,7 @@ class Splitter:
 
 
 def pack(value: object) -> bytes:
-    """A value as msgpack bytes; raises TypeError for a foreign type, WireError for one too deep or an int over 64 bits."""
+    """A value as msgpack bytes; raises TypeError for a foreign type, WireError for one too deep or too big."""
     out = bytearray()
     _put(out, value, 0)
     return bytes(out)

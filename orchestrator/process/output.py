@@ -1,0 +1,85 @@
+"""sys.stdout and sys.stderr of a flow's process: each line a frame, in exact order with what is logged.
+
+Descriptors 1 and 2 stay what they were, pipes to the agent: C code, subprocesses and forked children write there.
+"""
+
+import _thread
+import codecs
+import io
+import os
+import sys
+
+from orchestrator.process.link import Link
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+_PIECE = 256 * 1024
+_ENCODING = "utf-8"
+
+
+class FrameStream(io.RawIOBase):
+    """A raw stream whose writes become `out` frames; it answers as descriptor 1 or 2."""
+
+    def __init__(self, link: Link, number: int) -> None:
+        self._link = link
+        self._number = number
+        self._decode = codecs.utf_8_decode
+        self._rest = b""
+        # [ "out", { "stream": number, "text": …: the head of every frame of this stream, encoded once.
+        self._head = b"\x92\xa3out\x82\xa6stream" + bytes((number,)) + b"\xa4text\xdb"
+        self._guard = _thread.allocate_lock()
+        os.register_at_fork(after_in_child=self._forked)
+
+    def write(self, data: "ReadableBuffer") -> int:
+        """Send the bytes as text at once; what is not UTF-8 becomes backslash escapes, a cut character waits."""
+        given = bytes(data)
+        if not self._link.open:
+            return os.write(self._number, given)
+        with self._guard:
+            raw = self._rest + given
+            text, used = self._decode(raw, "backslashreplace", False)
+            self._rest = raw[used:]
+            whole = text.encode()
+        for start in range(0, len(whole), _PIECE):
+            self._send(whole[start : start + _PIECE])
+        return len(given)
+
+    def _send(self, piece: bytes) -> None:
+        size = len(piece).to_bytes(4, "big")
+        self._link.send_bytes((len(self._head) + 4 + len(piece)).to_bytes(4, "big") + self._head + size + piece)
+
+    def _forked(self) -> None:
+        self._guard = _thread.allocate_lock()
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._number
+
+    def isatty(self) -> bool:
+        return False
+
+
+def redirect(link: Link) -> None:
+    """Put frame streams in the place of sys.stdout and sys.stderr."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        buffer = io.BufferedWriter(FrameStream(link, number))
+        errors = "strict" if number == 1 else "backslashreplace"
+        stream = io.TextIOWrapper(buffer, encoding=_ENCODING, errors=errors, line_buffering=True)
+        stream.mode = "w"  # type: ignore[misc]
+        setattr(sys, name, stream)
+        # Through this name too: the original would keep what is written to it in a buffer of its own.
+        setattr(sys, f"__{name}__", stream)
+
+
+def flush() -> None:
+    """Send what is still unfinished of the last lines, also of a stream the user has put in place of ours."""
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+        try:
+            if stream is not None:
+                stream.flush()
+        except Exception:  # a stream the user closed or replaced: nothing of it can be lost any more
+            continue
