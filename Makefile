@@ -6,6 +6,8 @@ STAMP := $(VENV)/.headgate-ready
 # The fast tier runs in this many processes; more than the cores only makes timing tests lie.
 JOBS  ?= 2
 ARGS  ?=
+# Every flow is a fresh process: without bytecode (PYTHONDONTWRITEBYTECODE is set in many containers) each would compile anew.
+COMPILE = $(BIN)/python -m compileall -q orchestrator agent queues
 
 .DEFAULT_GOAL := help
 .PHONY: help set-up run test test-all check format bench clean
@@ -21,12 +23,15 @@ $(STAMP): requirements.lock requirements-dev.lock pyproject.toml deploy/checkout
 	@deploy/checkout/set_up.sh $(VENV) $(STAMP)
 
 run: $(STAMP) ## the whole of Headgate on this machine, with the taxi example; Ctrl-C ends it
+	@$(COMPILE)
 	@exec $(BIN)/python deploy/examples/run.py $(ARGS)
 
 test: $(STAMP) ## the fast tests (at most 6 minutes on 2 cores)
+	@$(COMPILE)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q -m "not slow" $(ARGS)
 
 test-all: $(STAMP) ## every test, the slow ones included
+	@$(COMPILE)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q $(ARGS)
 
 check: $(STAMP) ## format, lint, types, floors and the other house rules
@@ -40,6 +45,7 @@ format: $(STAMP) ## write the format, and the fixes that are safe
 	@$(BIN)/ruff format .
 
 bench: $(STAMP) ## measure: bare loops and Headgate side by side (about 4 minutes)
+	@$(COMPILE)
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 clean: ## remove the environment and caches (not .headgate, where the data of `make run` stands)
