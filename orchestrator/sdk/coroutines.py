@@ -148,7 +148,7 @@ def start(job: "Job") -> None:
         loop.call_soon_threadsafe(_create, loop, job)
 
 
-def _create(loop: "asyncio.AbstractEventLoop", job: "Job") -> None:
+def _create(loop: "Any", job: "Job") -> None:
     task = loop.create_task(_work(job), context=job.context)
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)

@@ -8,7 +8,7 @@ from orchestrator.sdk.errors import ParameterError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
 _VARARGS, _VARKEYWORDS = 0x04, 0x08
@@ -61,7 +61,7 @@ class Signature:
             elif self.var_keyword:
                 extra[name] = value
             else:
-                problems.append(f"parameter {name}: unknown to {self.name}, which takes {self._listed()}")
+                problems.append(unknown_parameter(name, self.names))
         missing = [name for name in self.names if name not in values and name not in self.defaults]
         problems += [f"parameter {name}: missing" for name in missing]
         if convert:
@@ -69,9 +69,6 @@ class Signature:
         if problems:
             raise ParameterError(problems)
         return Bound(self, {**self.defaults, **values}, extra_args, extra)
-
-    def _listed(self) -> str:
-        return ", ".join(self.names) or "no parameters"
 
     def _converted(self, values: dict[str, object], problems: list[str]) -> dict[str, object]:
         hints = self.hints()
@@ -85,6 +82,11 @@ class Signature:
                 continue
             result[name] = _convert(name, value, hint, problems)
         return result
+
+
+def unknown_parameter(name: str, known: "Iterable[str]") -> str:
+    """The sentence for a parameter that the flow does not have."""
+    return f"parameter {name}: unknown, the flow takes {', '.join(known) or 'no parameters'}"
 
 
 class Bound:

@@ -41,11 +41,11 @@ def _json(value: object) -> bytes:
         return repr(value).encode()
     if type(value) is str and value.isascii() and value.isprintable() and '"' not in value and "\\" not in value:
         return f'"{value}"'.encode()
-    text: str = stdlib.load("json").dumps(value, default=_plain, allow_nan=False, separators=(",", ":"))
+    text: str = stdlib.load("json").dumps(value, default=plain, allow_nan=False, separators=(",", ":"))
     return text.encode()
 
 
-def _plain(value: "Any") -> object:
+def plain(value: "Any") -> object:
     """JSON's next best thing for the types that flows return: dates, paths, enums, models, numpy's numbers."""
     for method in ("isoformat", "model_dump_json", "__fspath__", "total_seconds"):
         if hasattr(type(value), method):

@@ -87,7 +87,13 @@ def completed(value: object = None) -> State:
 
 
 def failed(error: BaseException) -> State:
-    """The state of a run that raised this; the name tells a time-out and an upstream failure from the rest."""
+    """The state of a run that raised this; the name tells a time-out and an upstream failure from the rest.
+
+    Frames of this SDK are cut out of its traceback: what the author sees leads through his own code only.
+    """
+    from orchestrator.sdk.tracebacks import without_ours
+
+    error.__traceback__ = without_ours(error.__traceback__)
     name = _NAMES.get(type(error).__name__) if type(error).__module__ == "orchestrator.sdk.errors" else None
     return State(CANCELLED if name == "Cancelled" else FAILED, name, describe(error), error=error)
 

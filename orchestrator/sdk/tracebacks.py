@@ -74,19 +74,20 @@ def _without_our_frames(error: BaseException) -> "list[tuple[BaseException, Trac
             continue
         seen.add(id(each))
         kept.append((each, each.__traceback__))
-        each.__traceback__ = _filtered(each.__traceback__)
+        each.__traceback__ = without_ours(each.__traceback__)
         todo += [each.__cause__, each.__context__]
     return kept
 
 
-def _filtered(trace: "TracebackType | None") -> "TracebackType | None":
+def without_ours(trace: "TracebackType | None") -> "TracebackType | None":
+    """A traceback without the frames of this package; unchanged when it has no others, being a fault of ours."""
     links = []
     link = trace
     while link is not None:
         if not link.tb_frame.f_code.co_filename.startswith(_OURS):
             links.append(link)
         link = link.tb_next
-    if not links:  # the error is in our own code: then its frames are what one needs
+    if not links:
         return trace
     result: TracebackType | None = None
     for link in reversed(links):
