@@ -1,4 +1,4 @@
-"""`headgate work-queue`: named queues on Redis, each with a concurrency limit, a pause switch, a lease and a priority."""
+"""`headgate work-queue`: named queues on Redis, each with a concurrency limit, a pause switch, a lease, a priority."""
 
 from typing import Any
 
@@ -66,7 +66,7 @@ def create(
 
 @work_queue.command("ls")
 def ls(output: Output) -> None:
-    """List the work queues with what waits and runs on them."""
+    """List the work queues, and what waits and runs on them."""
     with client() as opened:
         output.rows(opened.list_work_queues(), QUEUES, empty="There are no work queues.")
 
@@ -74,7 +74,7 @@ def ls(output: Output) -> None:
 @work_queue.command("inspect")
 @click.argument("name", type=QUEUE, metavar="NAME")
 def inspect(output: Output, name: str) -> None:
-    """Show one work queue: settings, who holds its slots, who listens, what was changed."""
+    """Show one work queue. Settings, holders of its slots, agents, changes."""
     with client() as opened:
         output.record(opened.get_work_queue(name))
 
@@ -83,7 +83,7 @@ def inspect(output: Output, name: str) -> None:
 @click.argument("name", type=QUEUE, metavar="NAME")
 @click.option("--hours", type=Whole(1, HOURS_OF_A_YEAR), default=24, show_default=True, help="How far to look ahead.")
 def preview(output: Output, name: str, hours: int) -> None:
-    """Show the runs that wait on a queue and those its schedules will make, with the ids and names they will have."""
+    """Show the runs a queue will start. Those that wait, and those its schedules will make: ids and names are final."""
     with client() as opened:
         coming = opened.preview_work_queue(name, hours=float(hours))
     nothing = f"Nothing waits on {name} and nothing is scheduled for it in the next {hours} hours (see --hours)."
@@ -93,7 +93,7 @@ def preview(output: Output, name: str, hours: int) -> None:
 @work_queue.command("pause")
 @click.argument("name", type=QUEUE, metavar="NAME")
 def pause(output: Output, name: str) -> None:
-    """Let no further run of a queue start; running ones go on."""
+    """Let no further run of a queue start. Running ones go on."""
     with client() as opened:
         queue = opened.pause_work_queue(name)
     output.done(queue, f"Paused work queue {queue.name}: {queue.running} running go on, {queue.queued} wait")
@@ -114,7 +114,7 @@ def resume(output: Output, name: str) -> None:
 @click.argument("name", type=QUEUE, metavar="NAME")
 @click.argument("limit", type=LIMIT, metavar="LIMIT")
 def set_concurrency_limit(output: Output, name: str, limit: int) -> None:
-    """Set how many runs of a queue may execute at once; running ones are never stopped by it."""
+    """Set how many runs may execute at once. Running ones are never stopped by it."""
     with client() as opened:
         queue = opened.set_concurrency_limit(name, limit)
     output.done(
@@ -125,7 +125,7 @@ def set_concurrency_limit(output: Output, name: str, limit: int) -> None:
 @work_queue.command("clear-concurrency-limit")
 @click.argument("name", type=QUEUE, metavar="NAME")
 def clear_concurrency_limit(output: Output, name: str) -> None:
-    """Let any number of runs of a queue execute at once."""
+    """Let any number of runs execute at once."""
     with client() as opened:
         queue = opened.clear_concurrency_limit(name)
     output.done(queue, f"Work queue {queue.name}: no limit, {queue.running} running now")

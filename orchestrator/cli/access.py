@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from orchestrator.client import Client
+    from orchestrator.config import Settings
 
 
 @contextmanager
-def client() -> Iterator[Client]:
+def client(chosen: Settings | None = None) -> Iterator[Client]:
     """A client of the installation that the settings name; closed at the end of the command."""
     from orchestrator.client import Client
 
-    with Client.from_settings() as opened:
+    with Client.from_settings(chosen or settings()) as opened:
         yield opened
+
+
+def settings() -> Settings:
+    """The settings of this command; what was not understood in them is said on stderr."""
+    from orchestrator.config import Settings
+
+    loaded = Settings.load()
+    for warning in loaded.warnings:
+        print(f"Warning: {warning}", file=sys.stderr)
+    return loaded

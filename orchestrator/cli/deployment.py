@@ -32,7 +32,7 @@ def deployment() -> None:
 @click.argument("file")
 @click.option("--create-queues", is_flag=True, help="Make work queues that do not exist yet.")
 def create(output: Output, file: str, create_queues: bool) -> None:
-    """Create or update the deployments that a Python file declares: all of them, or none when one is refused."""
+    """Create or update what a Python file declares. All of its deployments, or none when one is refused."""
     from orchestrator.cli.deployment_file import load
 
     loaded = load(file)
@@ -47,7 +47,9 @@ def create(output: Output, file: str, create_queues: bool) -> None:
         keys = ("id", "name", "status", "code_version")
         output.rows([{key: getattr(one, key) for key in keys} for one in made], {}, empty="")
     for queue in dict.fromkeys(one.work_queue for one in made if not one.listening_agents):
-        output.note(f"Warning: no agent listens to work queue {queue}; start one with `headgate agent start -q {queue}`")
+        output.note(
+            f"Warning: no agent listens to work queue {queue}; start one with `headgate agent start -q {queue}`"
+        )
 
 
 def describe(output: Output, made: Any) -> None:
@@ -83,7 +85,7 @@ def ls(output: Output, queue: str | None) -> None:
 @deployment.command("inspect")
 @click.argument("name", type=Reference(), metavar="FLOW/NAME")
 def inspect(output: Output, name: str) -> None:
-    """Show one deployment: code, parameters, schedules, policy, skipped instants, changes."""
+    """Show one deployment. Code, parameters, schedules, policy, skipped instants, changes."""
     with client() as opened:
         output.record(opened.get_deployment(name))
 
@@ -91,7 +93,7 @@ def inspect(output: Output, name: str) -> None:
 @deployment.command("delete")
 @click.argument("name", type=Reference(), metavar="FLOW/NAME")
 def delete(output: Output, name: str) -> None:
-    """Delete a deployment: waiting runs are cancelled, running ones go on, ended ones stay listed."""
+    """Delete a deployment. Waiting runs are cancelled, running ones go on, ended ones stay listed."""
     with client() as opened:
         gone = opened.delete_deployment(name)
     output.done(gone, f"Deleted deployment {gone.name}; {gone.cancelled_runs} waiting runs were cancelled")

@@ -23,10 +23,14 @@ YEAR = 366 * 86400.0
 
 @click.command("run", cls=Command)
 @click.argument("name", type=Reference(), metavar="FLOW/NAME")
-@click.option("-p", "--param", "pairs", multiple=True, metavar="KEY=JSON", help="A parameter; what is not JSON is text.")
+@click.option(
+    "-p", "--param", "pairs", multiple=True, metavar="KEY=JSON", help="A parameter; what is not JSON is text."
+)
 @click.option("--params", "whole", metavar="JSON", help="All parameters as a JSON object; - reads it from stdin.")
 @click.option("--watch", is_flag=True, help="Follow states and logs to the end; exit 6 unless it completes.")
-@click.option("--timeout", type=Duration(0.1, YEAR), help="With --watch: leave after this time (exit 7); the run goes on.")
+@click.option(
+    "--timeout", type=Duration(0.1, YEAR), help="With --watch: leave after this time (exit 7); the run goes on."
+)
 @click.option("--at", type=Moment(), metavar="TIME", help="Run at this time, as in 17:30 or 2026-03-01T09:00:00Z.")
 @click.option("--in", "delay", type=Duration(0, YEAR), metavar="DURATION", help="Run after this time, as in 10m.")
 @click.option("--here", is_flag=True, help="Run it now in a process of this terminal: no agent, no record.")

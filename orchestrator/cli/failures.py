@@ -8,11 +8,13 @@ import errno
 import re
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import click
 
-LONGEST_QUOTE = 80
+from orchestrator.errors import shown
+
 # Everything between :// and the last @ of the same word can be a user name and a password.
 OURS = ("queues", "orchestrator", "agent")
 KINDS = {
@@ -33,20 +35,34 @@ SECRET = re.compile(r"(\w+://)[^\s'\"]*@")
 
 
 class Failure(NamedTuple):
-    """What is told about one error."""
+    """What is told about one error; `file` and `line` where one of a user's files is at fault."""
 
     exit_code: int
     code: str
     message: str
     field: str | None = None
     hint: str | None = None
+    file: str | None = None
+    line: int | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """`{code, message, field, hint}`, and the place in a file if there is one; passwords are masked."""
+        told: dict[str, object] = {"code": self.code, "message": masked(self.message), "field": self.field}
+        told["hint"] = masked(self.hint) if self.hint else None
+        return told | {"file": self.file, "line": self.line} if self.file else told
 
 
 class CommandError(Exception):
     """A command refused or failed; raised by the commands themselves."""
 
     def __init__(
-        self, message: str, *, exit_code: int = 1, code: str = "error", field: str | None = None, hint: str | None = None
+        self,
+        message: str,
+        *,
+        exit_code: int = 1,
+        code: str = "error",
+        field: str | None = None,
+        hint: str | None = None,
     ) -> None:
         super().__init__(message)
         self.failure = Failure(exit_code, code, message, field, hint)
@@ -63,23 +79,29 @@ def report(error: BaseException, arguments: Sequence[str]) -> int:
     if wants_json(arguments):
         from orchestrator.cli.output import as_json
 
-        told = {key: masked(text) if text else text for key, text in failure._asdict().items() if key != "exit_code"}
-        print(as_json(told), file=sys.stderr)
+        print(as_json(failure.as_json()), file=sys.stderr)
     elif failure.message:
         print(masked(sentence(failure)), file=sys.stderr)
     return failure.exit_code
 
 
 def sentence(failure: Failure) -> str:
-    """`Error: field: what; what to do next.` on one line, unless the message itself has several."""
+    """`Error: where: what; what to do next`, on one line unless there are several things wrong."""
     if failure.code == "help":
         return failure.message
-    place = f"{failure.field}: " if failure.field and failure.field not in failure.message else ""
-    text = f"Error: {place}{failure.message}"
-    if failure.hint:
-        new_sentence = failure.hint[0].isupper()
-        text = f"{text.rstrip('.')}{'. ' if new_sentence else '; '}{failure.hint}"
-    return text
+    text = f"Error: {place_of(failure)}" + failure.message.replace("\n", "\n       ")
+    if not failure.hint:
+        return text
+    if "\n" in failure.message:
+        return f"{text}\n{failure.hint}"
+    return f"{text.rstrip('.')}{'. ' if failure.hint[0].isupper() else '; '}{failure.hint}"
+
+
+def place_of(failure: Failure) -> str:
+    """Where it is wrong, `file:line` and field, as far as the message does not say it itself."""
+    line = f":{failure.line}" if failure.line else ""
+    places = [f"{failure.file}{line}" if failure.file else None, failure.field]
+    return "".join(f"{place}: " for place in places if place and place not in failure.message)
 
 
 def failure_of(error: BaseException) -> Failure:
@@ -90,12 +112,15 @@ def failure_of(error: BaseException) -> Failure:
         return usage_failure(error)
     if any(ancestor.__module__.partition(".")[0] in OURS for ancestor in type(error).__mro__):
         exit_code, code = kind_of(error)
-        return Failure(exit_code, code, str(error), getattr(error, "field", None), getattr(error, "hint", None) or None)
+        field, hint, file, line = (getattr(error, name, None) or None for name in ("field", "hint", "file", "line"))
+        return Failure(exit_code, code, str(error), field, hint, file, line)
     if isinstance(error, OSError) and error.filename is not None:
         name = errno.errorcode.get(error.errno or 0, "error")
         hint = "check the path and its owner; HEADGATE_HOME names another home folder"
         return Failure(1, "file", f"{error.filename}: {error.strerror} ({name})", None, hint)
-    return Failure(1, "bug", f"unexpected {type(error).__name__}: {error}", None, "run it again with --debug and report it")
+    return Failure(
+        1, "bug", f"unexpected {type(error).__name__}: {error}", None, "run it again with --debug and report it"
+    )
 
 
 def kind_of(error: BaseException) -> tuple[int, str]:
@@ -113,10 +138,12 @@ def usage_failure(error: click.ClickException) -> Failure:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         return Failure(2, "help", error.message)
     if isinstance(error, click.exceptions.NoSuchCommand):
-        return Failure(2, "usage", f"unknown command {quoted(error.command_name)}", None, meant(error.possibilities) or see)
+        return Failure(
+            2, "usage", f"unknown command {shown(error.command_name)}", None, meant(error.possibilities) or see
+        )
     if isinstance(error, click.exceptions.NoSuchOption):
         near = meant(error.possibilities)
-        return Failure(2, "usage", f"unknown option {quoted(error.option_name)} of `{command}`", None, near or see)
+        return Failure(2, "usage", f"unknown option {shown(error.option_name)} of `{command}`", None, near or see)
     if isinstance(error, click.exceptions.MissingParameter):
         field = field_of(error.param) if error.param else None
         return Failure(2, "usage", f"`{command}` needs {field or 'a value'}", field, see)
@@ -127,18 +154,16 @@ def usage_failure(error: click.ClickException) -> Failure:
 
 def field_of(parameter: click.Parameter) -> str:
     """What a user calls a parameter: its longest option, or the argument in capitals."""
-    return max(parameter.opts, key=len) if isinstance(parameter, click.Option) else (parameter.metavar or parameter.name or "").upper()
+    return (
+        max(parameter.opts, key=len)
+        if isinstance(parameter, click.Option)
+        else (parameter.metavar or parameter.name or "").upper()
+    )
 
 
 def meant(names: Sequence[str] | None) -> str | None:
     """`Did you mean …?` for the nearest names."""
     return f"Did you mean {' or '.join(f'`{name}`' for name in names)}?" if names else None
-
-
-def quoted(text: str) -> str:
-    """What was found, as Python would write it, cut to 80 characters."""
-    shown = repr(text)
-    return shown if len(shown) <= LONGEST_QUOTE else f"{shown[: LONGEST_QUOTE - 1]}…"
 
 
 def masked(text: str) -> str:
@@ -154,6 +179,10 @@ def options(arguments: Sequence[str]) -> list[str]:
 def wants_json(arguments: Sequence[str]) -> bool:
     """Whether `-o json` or `-o jsonl` was asked for, read from the words themselves: parsing may be what failed."""
     words = options(arguments)
-    forms = [word.removeprefix("--output=").removeprefix("-o").removeprefix("=") for word in words if word.startswith(("--output=", "-o"))]
-    forms += [after for word, after in zip(words, words[1:], strict=False) if word in ("-o", "--output")]
+    forms = [
+        word.removeprefix("--output=").removeprefix("-o").removeprefix("=")
+        for word in words
+        if word.startswith(("--output=", "-o"))
+    ]
+    forms += [after for word, after in pairwise(words) if word in ("-o", "--output")]
     return any(form in ("json", "jsonl") for form in forms)

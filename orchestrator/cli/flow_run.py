@@ -9,10 +9,9 @@ from orchestrator.cli.frame import group
 from orchestrator.cli.output import Columns, Output
 from orchestrator.cli.run_log import print_line
 from orchestrator.cli.values import QUEUE, ROWS, Duration, OneOf, Reference
+from queues.states import State
 
-STATES = (
-    "SCHEDULED QUEUED PENDING RUNNING PAUSED CANCELLING COMPLETED FAILED CRASHED CANCELLED".split()
-)
+STATES = tuple(State)
 RUNS: Columns = {
     "ID": "id",
     "Name": "name",
@@ -37,9 +36,7 @@ def flow_run() -> None:
 
 @flow_run.command("ls")
 @click.option("-l", "--limit", type=ROWS, default=50, show_default=True, help="At most so many, the newest.")
-@click.option(
-    "-s", "--state", "states", multiple=True, type=OneOf(STATES), metavar="STATE", help="Only in this state."
-)
+@click.option("-s", "--state", "states", multiple=True, type=OneOf(STATES), metavar="STATE", help="Only in this state.")
 @click.option("-d", "--deployment", type=Reference(), help="Only of this deployment (FLOW/NAME or id).")
 @click.option("-q", "--queue", type=QUEUE, help="Only on this work queue.")
 @click.option("--since", type=Duration(1, YEAR), help="Only made within this time, as in 2h.")
@@ -60,7 +57,7 @@ def ls(
 @flow_run.command("inspect")
 @click.argument("run", type=RUN, metavar="RUN")
 def inspect(output: Output, run: str) -> None:
-    """Show one run: state history, parameters, result, tasks, how its process ended."""
+    """Show one run. State history, parameters, result, tasks, how its process ended."""
     with client() as opened:
         output.record(opened.get_flow_run(run))
 
@@ -89,7 +86,7 @@ def pages(opened: Any, run: str) -> Any:
 @flow_run.command("cancel")
 @click.argument("run", type=RUN, metavar="RUN")
 def cancel(output: Output, run: str) -> None:
-    """Cancel a run: a waiting one at once, a running one by ending its processes."""
+    """Cancel a run. A waiting one ends at once, a running one when its processes are gone."""
     with client() as opened:
         done = opened.cancel(run)
     told = "was cancelled" if done.state == "CANCELLED" else "is being cancelled: its agent ends its processes"
@@ -99,7 +96,7 @@ def cancel(output: Output, run: str) -> None:
 @flow_run.command("retry")
 @click.argument("run", type=RUN, metavar="RUN")
 def retry(output: Output, run: str) -> None:
-    """Make a new run with the parameters of an ended one."""
+    """Run an ended run again. The new run has the same parameters."""
     with client() as opened:
         made = opened.retry(run)
     output.done({"id": made.id, "name": made.name}, f"Created flow run {made.name}, id {made.id}, on {made.work_queue}")
@@ -108,7 +105,7 @@ def retry(output: Output, run: str) -> None:
 @flow_run.command("explain")
 @click.argument("run", type=RUN, metavar="RUN")
 def explain(output: Output, run: str) -> None:
-    """Say why a run is not running, and what would change that."""
+    """Say why a run is not running. And what would change that."""
     with client() as opened:
         told = opened.explain(run)
     if output.form != "text":
@@ -121,4 +118,6 @@ def explain(output: Output, run: str) -> None:
             output.line(f"     {reason.command}")
     if told.holders:
         output.line("")
-        output.table(told.holders, {"Held By": "name", "Run ID": "run_id", "State": "state", "Agent": "agent", "Since": "since"})
+        output.table(
+            told.holders, {"Held By": "name", "Run ID": "run_id", "State": "state", "Agent": "agent", "Since": "since"}
+        )

@@ -62,7 +62,7 @@ Group.group_class = Group
 
 
 class LazyGroup(Group):
-    """A group of groups: `parts` maps a command to (`module:attribute`, one line of help); the module loads when called."""
+    """A group of groups: `parts` maps a command to (`module:attribute`, help); the module loads when it is called."""
 
     def __init__(self, *arguments: Any, parts: Mapping[str, tuple[str, str]], **settings: Any) -> None:
         super().__init__(*arguments, **settings)

@@ -35,18 +35,22 @@ def run(arguments: list[str]) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        answer = headgate.main(arguments, prog_name="headgate", standalone_mode=False)
+        # Not `headgate.main`: click would answer a closed pipe with exit code 1.
+        with headgate.make_context("headgate", list(arguments)) as context:
+            headgate.invoke(context)
+    except click.exceptions.Exit as end:
+        return end.exit_code
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
     except BrokenPipeError:
         return 0
     except Exception as error:
         return report(error, arguments)
-    return answer if isinstance(answer, int) else 0
+    return 0
 
 
 def close_streams(code: int) -> int:
-    """Flushes what is left; a closed pipe is taken as "read enough", so that the interpreter does not complain at exit."""
+    """Flushes what is left; a closed pipe means "read enough", and the interpreter must not complain of it at exit."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -1,4 +1,4 @@
-"""Times and durations as people write and read them: local with offset on a terminal, RFC 3339 in UTC everywhere else."""
+"""Times and durations as people write and read them: local with offset on terminals, RFC 3339 in UTC elsewhere."""
 
 import re
 from datetime import UTC, datetime, timedelta

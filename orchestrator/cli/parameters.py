@@ -9,7 +9,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orchestrator.cli.failures import CommandError, quoted
+from orchestrator.cli.failures import CommandError
+from orchestrator.errors import shown
 
 LARGEST_BYTES = 512 * 1024
 DEEPEST = 32
@@ -24,7 +25,9 @@ def parameters_of(pairs: Sequence[str], whole: str | None) -> dict[str, Any]:
     for place, pair in enumerate(pairs, 1):
         key, value = one_parameter(pair, place)
         if key in given:
-            raise refused(f"-p (number {place})", f"{key!r} was given before, as number {given[key]}", "give every key once")
+            raise refused(
+                f"-p (number {place})", f"{key!r} was given before, as number {given[key]}", "give every key once"
+            )
         given[key] = place
         parameters[key] = value
     check_size(parameters)
@@ -35,7 +38,9 @@ def whole_parameters(text: str) -> dict[str, Any]:
     """The JSON object of `--params`; `-` reads it from stdin."""
     value = from_json("--params", sys.stdin.read(LARGEST_BYTES + 1) if text == "-" else text)
     if not isinstance(value, dict):
-        raise refused("--params", f"expected a JSON object, got {quoted(text)}", "as in --params '{\"date\": \"2026-03-01\"}'")
+        raise refused(
+            "--params", f"expected a JSON object, got {shown(text)}", 'as in --params \'{"date": "2026-03-01"}\''
+        )
     return value
 
 
@@ -44,7 +49,7 @@ def one_parameter(pair: str, place: int) -> tuple[str, Any]:
     key, equals, text = pair.partition("=")
     field = f"-p (number {place})"
     if not equals or not key:
-        raise refused(field, f"expected key=value, got {quoted(pair)}", "as in -p date=2026-03-01 or -p n=3")
+        raise refused(field, f"expected key=value, got {shown(pair)}", "as in -p date=2026-03-01 or -p n=3")
     if text.startswith("@"):
         return key, from_json(field, file_text(field, text[1:]))
     try:
@@ -64,19 +69,21 @@ def file_text(field: str, path: str) -> str:
             return file.read(LARGEST_BYTES + 1)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
-        hint = 'a value that begins with @ names a JSON file; write it as \'"@…"\' to pass it as text'
-        raise refused(field, f"cannot read {quoted(path)}: {reason}", hint) from None
+        hint = "a value that begins with @ names a JSON file; write it as '\"@…\"' to pass it as text"
+        raise refused(field, f"cannot read {shown(path)}: {reason}", hint) from None
 
 
 def from_json(field: str, text: str) -> Any:
     """The value of JSON text; refused with line and column, or with the rule it breaks."""
     if len(text.encode(errors="replace")) > LARGEST_BYTES:
-        raise refused(field, f"expected at most {LARGEST_BYTES // 1024} KiB of JSON, got more", "pass a path instead of data")
+        raise refused(
+            field, f"expected at most {LARGEST_BYTES // 1024} KiB of JSON, got more", "pass a path instead of data"
+        )
     try:
         return strict(text)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno}"
-        raise refused(field, f"expected JSON, got {quoted(text)}: {error.msg} at {where}", None) from None
+        raise refused(field, f"expected JSON, got {shown(text)}: {error.msg} at {where}", None) from None
     except RecursionError:
         raise too_deep(field) from None
     except ValueError as error:

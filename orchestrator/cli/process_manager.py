@@ -4,7 +4,7 @@ Duties:
 1. Start every part in a session of its own: Ctrl-C of the terminal reaches this process only, which then decides.
 2. Start a part again when it dies, with a line that says so and a growing pause while it keeps dying.
 3. Give up when a part refuses to start (bad input is not cured by trying again).
-4. On SIGINT, SIGTERM or SIGHUP: SIGTERM to all; a second signal is passed on; whoever is left after `patience` is killed.
+4. On SIGINT, SIGTERM or SIGHUP: SIGTERM to all; a second signal is passed on; who is left after `patience` is killed.
 """
 
 import contextlib

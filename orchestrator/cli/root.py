@@ -1,5 +1,7 @@
 """The table of commands: where each stands, and the line that `headgate --help` prints for it."""
 
+import click
+
 from orchestrator.cli.frame import LazyGroup
 
 PARTS = {
@@ -12,9 +14,23 @@ PARTS = {
     "version": ("orchestrator.cli.version:version", "Versions, home folder and Redis of this installation."),
 }
 
+
+def print_version(context: click.Context, _option: click.Parameter, asked: bool) -> None:
+    """Prints the version and ends."""
+    if asked:
+        from orchestrator.cli.version import installed_version
+
+        click.echo(f"headgate {installed_version()}")
+        context.exit()
+
+
+VERSION = click.Option(
+    ["--version"], is_flag=True, is_eager=True, expose_value=False, callback=print_version, help="Print the version."
+)
 headgate = LazyGroup(
     "headgate",
     parts=PARTS,
+    params=[VERSION],
     no_args_is_help=True,
     context_settings={"max_content_width": 110},
     help="Runs Python flows on a fleet of machines, from named work queues with concurrency limits.",

@@ -65,11 +65,18 @@ def log_line(output: Output, line: object) -> None:
 def timed_out(run: FlowRunDetail) -> CommandError:
     """The run had not ended in time."""
     hint = f"it goes on; `headgate flow-run explain {run.id}` says what it waits for"
-    return CommandError(f"flow run {run.name} is still {run.state_name or run.state}", exit_code=TIMED_OUT, code="timed-out", hint=hint)
+    return CommandError(
+        f"flow run {run.name} is still {run.state_name or run.state}", exit_code=TIMED_OUT, code="timed-out", hint=hint
+    )
 
 
 def not_completed(run: FlowRunDetail) -> CommandError:
     """The run ended, but not as its author meant it to."""
     why = f": {run.reason}" if run.reason else ""
     hint = f"see `headgate flow-run inspect {run.id}`"
-    return CommandError(f"flow run {run.name} ended {run.state_name or run.state}{why}", exit_code=NOT_COMPLETED, code="not-completed", hint=hint)
+    return CommandError(
+        f"flow run {run.name} ended {run.state_name or run.state}{why}",
+        exit_code=NOT_COMPLETED,
+        code="not-completed",
+        hint=hint,
+    )

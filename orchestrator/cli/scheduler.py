@@ -10,7 +10,7 @@ def scheduler() -> None:
 
 @scheduler.command("start", shows=False)
 def start() -> None:
-    """Run a scheduler in the foreground; several may run, one of them works and the others stand by."""
+    """Run a scheduler in the foreground. Several may run: one works, the others stand by."""
     from orchestrator.scheduler.process import main
 
     main()

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from orchestrator.cli.failures import quoted
 from orchestrator.cli.moments import moment_of, seconds_of
+from orchestrator.errors import shown
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}", re.ASCII)
 NAME_RULE = "1 to 128 of a-z 0-9 . _ -, the first a letter or digit"
@@ -24,7 +24,7 @@ class Name(click.ParamType[str]):
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> str:
         """Refuses anything that could not be a name."""
         if not NAME.fullmatch(value):
-            self.fail(f"expected a name ({NAME_RULE}), got {quoted(value)}", parameter, context)
+            self.fail(f"expected a name ({NAME_RULE}), got {shown(value)}", parameter, context)
         return str(value)
 
 
@@ -36,7 +36,7 @@ class Reference(click.ParamType[str]):
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> str:
         """Refuses what no name and no id can be."""
         if not 0 < len(value) <= 300 or not value.isprintable() or value != value.strip():
-            self.fail(f"expected a name, an id or the start of an id, got {quoted(value)}", parameter, context)
+            self.fail(f"expected a name, an id or the start of an id, got {shown(value)}", parameter, context)
         return str(value)
 
 
@@ -54,7 +54,8 @@ class Whole(click.ParamType[int]):
         if re.fullmatch(r"[0-9]{1,18}", text) and self.low <= int(text) <= self.high:
             return int(text)
         hint = f"; {self.instead}" if self.instead and re.fullmatch(r"0+", text) else ""
-        self.fail(f"expected a whole number from {self.low} to {self.high}, got {quoted(text)}{hint}", parameter, context)
+        allowed = f"a whole number from {self.low} to {self.high}"
+        raise click.BadParameter(f"expected {allowed}, got {shown(text)}{hint}", context, parameter)
 
 
 class Duration(click.ParamType[float]):
@@ -70,7 +71,7 @@ class Duration(click.ParamType[float]):
         seconds = value if isinstance(value, int | float) else seconds_of(value)
         if seconds is None or not math.isfinite(seconds) or not self.low <= seconds <= self.high:
             allowed = f"from {self.low:g} to {self.high:g} seconds, as in 90, 90s, 5m, 1h30m, 2d"
-            self.fail(f"expected a duration {allowed}, got {quoted(str(value))}", parameter, context)
+            self.fail(f"expected a duration {allowed}, got {shown(str(value))}", parameter, context)
         return float(seconds)
 
 
@@ -84,7 +85,7 @@ class Moment(click.ParamType[datetime]):
         moment = value if isinstance(value, datetime) else moment_of(value, datetime.now(UTC))
         if moment is None:
             forms = "2026-03-01T09:00:00Z, 2026-03-01T09:00:00+01:00, '2026-03-01 09:00' or 17:30"
-            self.fail(f"expected a time such as {forms}, got {quoted(value)}", parameter, context)
+            self.fail(f"expected a time such as {forms}, got {shown(value)}", parameter, context)
         return moment
 
 
@@ -99,7 +100,7 @@ class OneOf(click.ParamType[str]):
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> str:
         """Answers the word as it is written in the list."""
         if value.upper() not in self.words:
-            self.fail(f"expected one of {', '.join(self.words)}, got {quoted(value)}", parameter, context)
+            self.fail(f"expected one of {', '.join(self.words)}, got {shown(value)}", parameter, context)
         return str(value.upper())
 
 

@@ -44,12 +44,19 @@ class Headgate:
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
 
-    def __call__(self, *words: str, code: int | None = 0, stdin: str = "", settings: dict[str, str] | None = None) -> Answer:
+    def __call__(
+        self, *words: str, code: int | None = 0, stdin: str = "", settings: dict[str, str] | None = None
+    ) -> Answer:
         """Run one command; a traceback is never right, and neither is an exit code other than `code` (None: any)."""
         done = subprocess.run(
-            self.command(words), env=self.environment | (settings or {}), cwd=self.folder, input=stdin, capture_output=True,
-            text=True, timeout=60,
-        )  # fmt: skip
+            self.command(words),
+            env=self.environment | (settings or {}),
+            cwd=self.folder,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
         answer = Answer(code=done.returncode, out=done.stdout, err=done.stderr)
         assert "Traceback" not in done.stderr, done.stderr
         assert code is None or done.returncode == code, f"{' '.join(words)}: {answer}"

@@ -10,7 +10,20 @@ import pytest
 from orchestrator.cli.root import PARTS
 from tests.orchestrator.cli.conftest import Headgate
 
-HEAVY = ("redis", "rq", "structlog", "rich", "croniter", "dateutil", "pydantic", "fastapi", "msgpack", "psutil", "json", "asyncio")
+HEAVY = (
+    "redis",
+    "rq",
+    "structlog",
+    "rich",
+    "croniter",
+    "dateutil",
+    "pydantic",
+    "fastapi",
+    "msgpack",
+    "psutil",
+    "json",
+    "asyncio",
+)
 LOADED_BY_HELP = """
 import sys
 from orchestrator.cli import main
@@ -40,11 +53,20 @@ def test_help_names_every_group_and_every_group_has_help(offline: Headgate) -> N
     [
         (["deploymnet"], "Error: unknown command 'deploymnet'. Did you mean `deployment`?"),
         (["work-queue", "lst"], "Error: unknown command 'lst'. Did you mean `ls`?"),
-        (["flow-run", "ls", "--limti", "3"], "Error: unknown option '--limti' of `headgate flow-run ls`. Did you mean `--limit`?"),
+        (
+            ["flow-run", "ls", "--limti", "3"],
+            "Error: unknown option '--limti' of `headgate flow-run ls`. Did you mean `--limit`?",
+        ),
         (["zzz"], "Error: unknown command 'zzz'; see `headgate --help`"),
-        (["work-queue", "create"], "Error: `headgate work-queue create` needs NAME; see `headgate work-queue create --help`"),
+        (
+            ["work-queue", "create"],
+            "Error: `headgate work-queue create` needs NAME; see `headgate work-queue create --help`",
+        ),
         (["work-queue", "ls", "-o", "xml"], "Error: --output: 'xml' is not one of 'text', 'json', 'jsonl'"),
-        (["work-queue", "ls", "more"], "Error: Got unexpected extra argument (more); see `headgate work-queue ls --help`"),
+        (
+            ["work-queue", "ls", "more"],
+            "Error: Got unexpected extra argument (more); see `headgate work-queue ls --help`",
+        ),
         (["flow-run", "ls", "--state", "DONE"], "Error: --state: expected one of SCHEDULED, QUEUED"),
     ],
 )
@@ -76,7 +98,12 @@ def test_help_into_a_closed_pipe_is_no_error(offline: Headgate) -> None:
     assert reader.stdin is not None
     reader.wait(10)
     done = subprocess.run(
-        offline.command(["--help"]), env=offline.environment, stdout=reader.stdin, stderr=subprocess.PIPE, text=True, check=False
+        offline.command(["--help"]),
+        env=offline.environment,
+        stdout=reader.stdin,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
     )
     reader.stdin.close()
     assert (done.returncode, done.stderr) == (0, "")
@@ -103,6 +130,10 @@ def test_what_can_not_be_a_limit_is_refused_without_redis(offline: Headgate, lim
 def test_debug_shows_the_traceback_without_the_password(offline: Headgate) -> None:
     settings = {"HEADGATE_REDIS_URL": "redis://ann:s3cret@127.0.0.1:1/0"}
     done = subprocess.run(
-        offline.command(["work-queue", "ls", "--debug"]), env=offline.environment | settings, capture_output=True, text=True, check=False
+        offline.command(["work-queue", "ls", "--debug"]),
+        env=offline.environment | settings,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 5 and "Traceback" in done.stderr and "s3cret" not in done.stderr

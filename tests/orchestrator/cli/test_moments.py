@@ -10,7 +10,9 @@ from orchestrator.cli.moments import local, moment_of, rfc3339, seconds_of, spok
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("text, seconds", [("90", 90), ("1.5", 1.5), ("90s", 90), ("5m", 300), ("1h30m", 5400), ("2D", 172800)])
+@pytest.mark.parametrize(
+    "text, seconds", [("90", 90), ("1.5", 1.5), ("90s", 90), ("5m", 300), ("1h30m", 5400), ("2D", 172800)]
+)
 def test_durations_are_read(text: str, seconds: float) -> None:
     assert seconds_of(text) == seconds
 
@@ -20,7 +22,9 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
     assert seconds_of(text) is None
 
 
-@pytest.mark.parametrize("seconds, text", [(0, "0 s"), (4.4, "4 s"), (200, "3 min 20 s"), (7500, "2 h 5 min"), (525600, "6 d 2 h")])
+@pytest.mark.parametrize(
+    "seconds, text", [(0, "0 s"), (4.4, "4 s"), (200, "3 min 20 s"), (7500, "2 h 5 min"), (525600, "6 d 2 h")]
+)
 def test_durations_are_said_in_two_units(seconds: float, text: str) -> None:
     assert spoken(seconds) == text
 

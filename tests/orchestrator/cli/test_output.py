@@ -8,7 +8,12 @@ import pytest
 
 from orchestrator.cli.output import Output, cut, fitted
 
-ROW = {"id": "4f6cb5a2-7a0e-4d54-9d0f-33c5f9f5ad10", "name": "ml", "limit": None, "at": datetime(2026, 3, 1, 9, tzinfo=UTC)}
+ROW = {
+    "id": "4f6cb5a2-7a0e-4d54-9d0f-33c5f9f5ad10",
+    "name": "ml",
+    "limit": None,
+    "at": datetime(2026, 3, 1, 9, tzinfo=UTC),
+}
 COLUMNS = {"ID": "id", "Name": "name", "Limit": "limit", "At": "at"}
 
 

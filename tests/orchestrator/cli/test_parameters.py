@@ -18,9 +18,9 @@ def refusal(*pairs: str, whole: str | None = None) -> str:
 
 
 def test_values_are_json_where_they_are_json_and_text_elsewhere() -> None:
-    pairs = ["n=3", "deep={\"a\": [1, null]}", "date=2026-03-01", "name=green taxi", "quoted=\"3\"", "empty=", "eq=a=b"]
+    pairs = ["n=3", 'deep={"a": [1, null]}', "date=2026-03-01", "name=a b", 'quoted="3"', "empty=", "eq=a=b"]
     assert parameters_of(pairs, None) == {
-        "n": 3, "deep": {"a": [1, None]}, "date": "2026-03-01", "name": "green taxi", "quoted": "3", "empty": "", "eq": "a=b",
+        "n": 3, "deep": {"a": [1, None]}, "date": "2026-03-01", "name": "a b", "quoted": "3", "empty": "", "eq": "a=b",
     }  # fmt: skip
 
 

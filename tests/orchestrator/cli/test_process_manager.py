@@ -19,13 +19,19 @@ from tests.support.waiting import wait_until
 MANAGER = """
 import os, sys
 from orchestrator.cli.process_manager import Part, ProcessManager
-codes = sys.argv[1:]
-parts = [Part(name=f"part{n}", command=[sys.executable, "-c", code], environment=os.environ) for n, code in enumerate(codes)]
+commands = [[sys.executable, "-c", code] for code in sys.argv[1:]]
+parts = [Part(name=f"part{n}", command=command, environment=os.environ) for n, command in enumerate(commands)]
 manager = ProcessManager(parts, lambda text: print(text, flush=True), patience=1.0)
 sys.exit(manager.run(lambda: print("up", flush=True)))
 """
 OBEDIENT = "import signal; signal.pause()"
-STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True)\nwhile True: signal.pause()"
+STUBBORN = """
+import signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("ready", flush=True)
+while True:
+    signal.pause()
+"""
 
 
 class Managed:
@@ -106,6 +112,8 @@ def test_the_pause_grows_while_a_child_dies_young_and_shrinks_after_a_long_life(
     assert part.pause_after_death(100) == 0
 
 
-@pytest.mark.parametrize("code, text", [(0, "exited with code 0"), (-9, "was killed by SIGKILL"), (-99, "was killed by signal 99")])
+@pytest.mark.parametrize(
+    "code, text", [(0, "exited with code 0"), (-9, "was killed by SIGKILL"), (-99, "was killed by signal 99")]
+)
 def test_an_ending_in_words(code: int, text: str) -> None:
     assert ending(code) == text
