@@ -39,7 +39,8 @@ local function look(line)
   local run = load(line.id)
   if not run or run.state ~= 'QUEUED' or run.queue ~= line.queue then
     leave_line({id = line.id, queue = line.queue})
-    if run then represent({limits = run.limits, queue = line.queue}) end
+    local limits = run and run.limits or table.concat(call('SMEMBERS', P .. 'parked_in:' .. line.queue), '\n')
+    represent({limits = limits, queue = line.queue})
     return nil
   end
   local limit = full_limit(run)

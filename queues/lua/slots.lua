@@ -137,7 +137,7 @@ end
 
 -- Take a QUEUED run out of the line or out of its parking place.
 local function leave_line(run)
-  if run.parked then unpark(run.id, run.parked, run.queue) end
+  if run.parked then return unpark(run.id, run.parked, run.queue) end
   call('ZREM', P .. 'waiting:' .. run.queue, run.id)
   call('LREM', P .. 'rq:queue:' .. run.queue, 1, run.id)
 end

@@ -1,0 +1,40 @@
+"""The table of legal moves, by itself."""
+
+from queues.states import HELD, INITIAL, TERMINAL, TRANSITIONS, State, may_move
+
+
+def test_every_state_has_its_row_in_the_table() -> None:
+    assert set(TRANSITIONS) == set(State)
+
+
+def test_terminal_states_lead_nowhere() -> None:
+    assert {State.COMPLETED, State.FAILED, State.CRASHED, State.CANCELLED} == TERMINAL
+    assert all(not TRANSITIONS[state] for state in TERMINAL)
+
+
+def test_every_state_but_paused_can_be_reached_from_a_new_run_and_can_end() -> None:
+    reached, rest = set(INITIAL), list(INITIAL)
+    while rest:
+        for after in TRANSITIONS[rest.pop()] - reached:
+            reached.add(after)
+            rest.append(after)
+    assert reached == set(State)
+
+
+def test_a_cancelling_run_can_only_end_cancelled() -> None:
+    assert TRANSITIONS[State.CANCELLING] == {State.CANCELLED}
+
+
+def test_every_held_state_can_end_cancelled_and_no_waiting_state_starts_running_unclaimed() -> None:
+    assert all(may_move(state, State.CANCELLED) for state in HELD)
+    assert [state for state in State if may_move(state, State.PENDING)] == [State.QUEUED]
+    assert [state for state in State if may_move(state, State.RUNNING)] == [State.PENDING]
+
+
+def test_every_state_explains_itself_in_the_source() -> None:
+    from inspect import getsource
+
+    lines = getsource(State).splitlines()
+    values = [number for number, line in enumerate(lines) if " = " in line]
+    assert len(values) == len(State)
+    assert all(lines[number + 1].strip().startswith('"""') for number in values)
