@@ -1,0 +1,84 @@
+"""When to ask for runs, and on which queues; pure.
+
+Asked at once when a slot of this agent is free and there is a reason to: the start, a wake-up, an ended run, `more` in
+the last answer, Redis back again; otherwise every two seconds, should a wake-up have been lost. One claim at a time.
+A deployment whose code this machine lacks makes its queue wait: 1 s, doubling to 30 s while it lasts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from agent.actions import Action, AskForRuns, SetTimer
+from agent.messages import Timer
+from agent.orders import Order
+
+POLL_SECONDS = 2.0
+FIRST_BACK_OFF = 1.0
+LONGEST_BACK_OFF = 30.0
+
+
+@dataclass(kw_only=True)
+class BackOff:
+    """Until when a queue is left alone for the sake of one deployment revision."""
+
+    queue: str
+    seconds: float
+    until: float
+
+
+@dataclass(kw_only=True)
+class Claiming:
+    """Decides on claims for one agent."""
+
+    queues: Sequence[str]
+    limit: int
+    asking: bool = False
+    asked_again: bool = False
+    hold_until: float = 0.0
+    back_offs: dict[str, BackOff] = field(default_factory=dict)
+
+    def ask(self, now: float, busy: int) -> list[Action]:
+        """Ask for as many runs as there are free slots, now or as soon as the claim on its way is answered."""
+        if self.asking:
+            self.asked_again = True
+            return []
+        free = self.limit - busy
+        queues = self._open_queues(now)
+        if free <= 0:
+            return []
+        if not queues or now < self.hold_until:
+            return [self._poll_at(max(now + POLL_SECONDS, self.hold_until) if queues else now + POLL_SECONDS)]
+        self.asking, self.asked_again = True, False
+        return [AskForRuns(queues, free)]
+
+    def answered(self, now: float, *, more: bool, hold_seconds: float) -> bool:
+        """Note an answer; true when the next claim is to follow at once."""
+        self.asking = False
+        self.hold_until = now + hold_seconds
+        return more or self.asked_again
+
+    def failed(self, now: float) -> list[Action]:
+        """Note a claim without an answer: the next poll asks again."""
+        self.asking = self.asked_again = False
+        return [self._poll_at(now + POLL_SECONDS / 2)]
+
+    def poll(self, now: float) -> list[Action]:
+        """When to ask although nothing happens."""
+        return [self._poll_at(max(now + POLL_SECONDS, self.hold_until))]
+
+    def back_off(self, now: float, order: Order) -> None:
+        """Leave a queue alone for a while, whose next run this machine has no code for."""
+        before = self.back_offs.get(order.code)
+        seconds = FIRST_BACK_OFF if before is None else min(LONGEST_BACK_OFF, 2 * before.seconds)
+        self.back_offs[order.code] = BackOff(queue=order.queue, seconds=seconds, until=now + seconds)
+
+    def has_code(self, order: Order) -> None:
+        """Note that a deployment revision could be launched."""
+        self.back_offs.pop(order.code, None)
+
+    def _open_queues(self, now: float) -> tuple[str, ...]:
+        closed = {back_off.queue for back_off in self.back_offs.values() if now < back_off.until}
+        return tuple(queue for queue in self.queues if queue not in closed)
+
+    def _poll_at(self, at: float) -> SetTimer:
+        return SetTimer((Timer.POLL, ""), at)

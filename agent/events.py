@@ -1,0 +1,86 @@
+"""What an agent tells whoever watches it: named events, and the one place that writes them, to stderr."""
+
+import os
+import sys
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+
+def to_stderr() -> None:
+    """Write the events of this process, and of the packages it uses, as lines on stderr."""
+    structlog = import_module("structlog")
+    colours = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.dev.ConsoleRenderer(colors=colours, pad_event_to=0, pad_level=False),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+@cache
+def _log() -> Any:
+    return import_module("structlog").get_logger("headgate.agent")
+
+
+def started(*, agent: str, queues: tuple[str, ...], limit: int, freed: int, swept: int) -> None:
+    """The agent is registered and begins to claim."""
+    _log().info("agent started", agent=agent, queues=",".join(queues), limit=limit, freed=freed, swept=swept)
+
+
+def launched(*, run: str, name: str, deployment: str, attempt: int, pid: int) -> None:
+    """The process of a run was started."""
+    _log().info("run launched", run=run, name=name, deployment=deployment, attempt=attempt, pid=pid)
+
+
+def not_launched(*, run: str, deployment: str, reason: str) -> None:
+    """This machine can not start a run."""
+    _log().warning("run not launched", run=run, deployment=deployment, reason=reason)
+
+
+def ended(*, run: str, said: str, reason: str) -> None:
+    """Redis was told how a run ended."""
+    _log().info("run ended", run=run, state=said, reason=reason)
+
+
+def late(*, run: str) -> None:
+    """Redis was told how a run ended, and it had been given away."""
+    _log().warning("end came too late, the run is another agent's", run=run)
+
+
+def undelivered(*, run: str, cause: str) -> None:
+    """Redis refused to hear how a run ended: its lease will run out."""
+    _log().error("end not delivered", run=run, cause=cause)
+
+
+def unreachable(*, what: str, cause: str) -> None:
+    """A call to Redis failed; it is tried again."""
+    _log().warning("redis unreachable", during=what, cause=cause)
+
+
+def reachable() -> None:
+    """Redis answers again."""
+    _log().info("redis reachable again")
+
+
+def failed(*, what: str, cause: str) -> None:
+    """Something in the agent itself went wrong."""
+    _log().error("agent failed", during=what, cause=cause)
+
+
+def draining(*, runs: int) -> None:
+    """No further run is claimed."""
+    _log().info("agent drains", runs=runs)
+
+
+def stopping(*, runs: int) -> None:
+    """The runs are being ended."""
+    _log().info("agent stops", runs=runs)
+
+
+def left(*, agent: str) -> None:
+    """The agent unregistered and ends."""
+    _log().info("agent left", agent=agent)

@@ -1,0 +1,84 @@
+"""The sweep: what runs of a dead supervisor of this agent left behind is killed before anything is claimed.
+
+Every process of a run carries `HEADGATE_AGENT=<installation>/<agent>/<numbering>/<pid>.<start time>` in its
+environment: which agent started it, and which of its supervisors. Processes of a living supervisor, of another agent,
+of another installation or of another container are strangers and stay. A process that was started with an emptied
+environment is found only as a descendant of one that was not.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from agent.process_tree import (
+    Process,
+    all_processes,
+    descendants,
+    environment_value,
+    facts,
+    is_alive,
+    kill_all,
+    pid_namespace,
+    this_process,
+)
+
+AGENT_VARIABLE = "HEADGATE_AGENT"
+RUN_VARIABLE = "HEADGATE_RUN_ID"
+
+
+class Mark(NamedTuple):
+    """Who started a process: the text of `HEADGATE_AGENT`."""
+
+    installation: str
+    agent: str
+    numbering: str
+    supervisor: Process
+
+    @classmethod
+    def of_this_process(cls, installation: str, agent: str) -> "Mark":
+        """The mark that children of the calling supervisor carry."""
+        return cls(installation, agent, pid_namespace(), this_process())
+
+    @classmethod
+    def parse(cls, text: str) -> "Mark | None":
+        """Read a mark; None when it is none of ours."""
+        match text.split("/"):
+            case [installation, agent, numbering, supervisor]:
+                pid, _, started = supervisor.partition(".")
+                if pid.isdigit() and started.isdigit():
+                    return cls(installation, agent, numbering, Process(int(pid), int(started)))
+        return None
+
+    def __str__(self) -> str:
+        return f"{self.installation}/{self.agent}/{self.numbering}/{self.supervisor.pid}.{self.supervisor.started}"
+
+    def left_behind_for(self, heir: "Mark") -> bool:
+        """Say whether what carries this mark was left to `heir` by a dead supervisor of the same agent."""
+        return self[:3] == heir[:3] and self.supervisor != heir.supervisor and not is_alive(self.supervisor)
+
+
+def leftovers(heir: Mark) -> Iterator[Process]:
+    """Living processes, with all below them, that dead supervisors of this agent started."""
+    for pid in all_processes():
+        text = environment_value(pid, AGENT_VARIABLE) if pid != os.getpid() else None
+        mark = Mark.parse(text) if text else None
+        if mark is None or not mark.left_behind_for(heir):
+            continue
+        found = facts(pid)
+        if found is not None and not found.dead:
+            yield found.process
+            yield from descendants(pid)
+
+
+def sweep(heir: Mark, *, patience: float = 10.0) -> int:
+    """Kill all leftovers and answer how many there were; TimeoutError when some are still there after `patience`."""
+    killed = 0
+    deadline = time.monotonic() + patience
+    while left := set(leftovers(heir)):
+        killed += kill_all(left)
+        if time.monotonic() > deadline:
+            numbers = ", ".join(str(process.pid) for process in left)
+            raise TimeoutError(f"processes of earlier runs of this agent can not be killed: {numbers}")
+        time.sleep(0.01)
+    return killed

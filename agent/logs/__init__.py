@@ -1,0 +1,1 @@
+"""From what a run's processes write to numbered records in Redis."""

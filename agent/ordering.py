@@ -1,0 +1,70 @@
+"""Makes an order of a claim: the run's record, its deployment's spec of its own revision, its parameters."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from agent.calls import BadRecord
+from agent.orders import Order, Ref
+from agent.runners.environment import find_interpreter
+from agent.runners.outcome import Rules
+from orchestrator.store.deployments import Spec, revision_of
+from queues.claims import Claim
+from queues.records import Run
+
+FindSpec = Callable[[Run], Spec | None]
+
+
+def order_of(claim: Claim, spec: Spec | None, *, own: Mapping[str, str], keep_when_cut: bool) -> Order:
+    """Put together what a launch needs; raises BadRecord. `own` is the agent's environment, for conda's places."""
+    record = claim.record
+    if spec is None:
+        revision = revision_of(record)
+        raise BadRecord(f"revision {revision} of its deployment is gone: deploy it again and retry the run")
+    try:
+        folder = str(spec["folder"])
+        return Order(
+            ref=Ref(claim.run_id, claim.token, claim.claim_id),
+            attempt=claim.attempt,
+            queue=claim.queue,
+            lease_seconds=claim.lease_seconds,
+            run_name=record.fields.get("name", claim.run_id),
+            deployment=f"{spec['flow']}/{spec['name']}",
+            code=f"{spec['flow']}/{spec['name']}@{revision_of(record)}",
+            path=str(spec["path"]),
+            function=str(spec["function"]),
+            folder=folder,
+            working_dir=str(spec.get("working_dir") or folder),
+            environment={str(name): str(value) for name, value in (spec.get("env") or {}).items()},
+            interpreter=find_interpreter(
+                python=spec.get("python"),
+                virtualenv=spec.get("virtualenv"),
+                condaenv=spec.get("condaenv"),
+                folder=folder,
+                own=own,
+            ),
+            parameters=parameters_of(claim, spec),
+            tags=tuple(spec.get("tags") or ()),
+            rules=Rules(
+                retries=int(spec.get("retries") or 0),
+                retry_delay_seconds=float(spec.get("retry_delay_seconds") or 0.0),
+                failures=record.failures,
+                timeout_seconds=spec.get("timeout_seconds"),
+            ),
+            keep_when_cut=keep_when_cut,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadRecord(f"its deployment's spec can not be read: {type(error).__name__}: {error}") from error
+
+
+def parameters_of(claim: Claim, spec: Spec) -> Mapping[str, Any]:
+    """The run's own parameters, else its deployment's; raises BadRecord when they are no JSON object."""
+    if claim.parameters is None:
+        return dict(spec.get("parameters") or {})
+    try:
+        parameters = json.loads(claim.parameters)
+    except (ValueError, RecursionError) as error:
+        raise BadRecord(f"its parameters can not be read: {error}") from error
+    if not isinstance(parameters, dict):
+        raise BadRecord(f"expected its parameters to be a JSON object, got {type(parameters).__name__}")
+    return parameters

@@ -1,0 +1,48 @@
+"""What the agent works on: a claimed run, and how it is to be launched. Frozen values, made from Redis at one place."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent.runners.outcome import Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A claim of a run: what Redis is shown to prove that it is still this agent's."""
+
+    run_id: str
+    token: int
+    claim_id: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Order:
+    """A claimed run with everything that its launch needs."""
+
+    ref: Ref
+    attempt: int
+    queue: str
+    lease_seconds: float
+    run_name: str
+    deployment: str
+    """`<flow>/<name>`."""
+    code: str
+    """Deployment and revision: what an agent that lacks the code backs off from."""
+    path: str
+    function: str
+    folder: str
+    working_dir: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    interpreter: str | None = None
+    """The Python to run the flow with; None is the agent's own."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    rules: Rules = field(default_factory=Rules)
+    keep_when_cut: bool = False
+    """The queue's `on_disconnect=keep`: the run goes on although another agent may start it, too."""
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self.ref.run_id

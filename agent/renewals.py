@@ -1,0 +1,83 @@
+"""The thread that renews leases, on a client of its own with a time-out of a second and no hidden retry.
+
+It must never wait behind anything else. A failure is tried once more at once, on a fresh connection: only that one
+tells whether Redis is away (nobody can claim) or this agent is cut off (another one may).
+"""
+
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+
+from agent import events
+from agent.actions import Renew
+from agent.kernel import boot_time
+from agent.messages import EndLevel, Message, NotRenewed, Renewed
+from agent.runners.outcome import Verdict
+from queues.claims import Claims, Held
+from queues.claims import Renewed as Reply
+from queues.errors import HeadgateQueueError, RedisUnreachable
+
+LEVELS = {"drain": EndLevel.DRAIN, "stop": EndLevel.STOP}
+
+
+class Renewals(threading.Thread):
+    """Takes Renew actions, posts Renewed or NotRenewed."""
+
+    def __init__(self, claims: Claims, *, post: Callable[[Message], None]) -> None:
+        super().__init__(name="renewals", daemon=True)
+        self._claims = claims
+        self._post = post
+        self._inbox: SimpleQueue[Renew | None] = SimpleQueue()
+        self._told = False
+
+    def put(self, action: Renew) -> None:
+        """Renew now."""
+        self._inbox.put(action)
+
+    def leave(self) -> None:
+        """Renew nothing more."""
+        self._inbox.put(None)
+
+    def run(self) -> None:
+        """Renew whenever asked."""
+        while (action := self._inbox.get()) is not None:
+            self._post(self._renew(action))
+
+    def _renew(self, action: Renew) -> Message:
+        held = [
+            Held(run_id=ref.run_id, token=ref.token, claim_id=ref.claim_id, confirmed=confirmed)
+            for ref, confirmed in action.held
+        ]
+        for last in (False, True):
+            sent_at = boot_time()
+            try:
+                reply = self._claims.renew(held, state=action.state)
+            except HeadgateQueueError as error:
+                if last:
+                    return self._failed(sent_at, error)
+            else:
+                if self._told:
+                    events.reachable()
+                self._told = False
+                return renewed(sent_at, reply)
+        raise AssertionError("the last try answers or fails")
+
+    def _failed(self, sent_at: float, error: HeadgateQueueError) -> NotRenewed:
+        if not self._told:
+            events.unreachable(what="renew", cause=str(error))
+        self._told = True
+        return NotRenewed(sent_at, isinstance(error, RedisUnreachable) and error.away)
+
+
+def renewed(sent_at: float, reply: Reply) -> Renewed:
+    """The answer of Redis as a message."""
+    ended = [(run_id, Verdict.LOST) for run_id in reply.lost]
+    ended += [(run_id, Verdict.STALLED) for run_id in reply.stalled]
+    ended += [(run_id, Verdict.CANCELLED) for run_id in reply.cancelling]
+    return Renewed(
+        sent_at=sent_at,
+        extended=frozenset(reply.deadlines),
+        ended=tuple(ended),
+        level=LEVELS.get(reply.request or "", EndLevel.SERVING),
+        registered=reply.registered,
+    )

@@ -1,0 +1,1 @@
+"""How a run is launched, and what its end means."""

@@ -1,0 +1,151 @@
+"""Starts the process of a run: a fresh interpreter in a session of its own, at the cost of a bare `posix_spawn`.
+
+What the process inherits: descriptor 1 and 2 (pipes to the agent), 3 (the socket it talks to the agent over), 4 (the
+read end of its life pipe). Only the supervisor holds the write end: should it die, however that happens, the kernel
+sends SIGKILL to the run's process group (the child asks for that before it loads anything else). Everything else of the
+agent is closed on exec. The working directory is entered by the child itself: `posix_spawn` has none to give.
+"""
+
+import fcntl
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.errors import LaunchFailed, NotOnThisMachine
+from agent.leftovers import AGENT_VARIABLE, RUN_VARIABLE, Mark
+from agent.orders import Order
+from agent.runners.environment import base_environment, check_interpreter, environment
+from orchestrator.process.frames import VERSION, frame
+
+SOCKET, LIFE = 3, 4
+CHILD = f"from orchestrator.process.child import main; main({SOCKET}, {LIFE})"
+PIPE_BYTES = 1 << 20
+PIPE_BUDGET = 32 << 20
+"""Bytes of all pipes together: the kernel grants an ordinary user 64 MiB of them in all."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Launched:
+    """A process that was started, and the agent's ends of what connects the two."""
+
+    pid: int
+    channel: int
+    life: int
+    stdout: int
+    stderr: int
+
+
+class SubprocessRunner:
+    """Launches runs on this machine, for one supervisor."""
+
+    def __init__(self, mark: Mark, own: Mapping[str, str], *, host: str, limit: int) -> None:
+        self._mark = mark
+        self._base = base_environment(own)
+        self._host = host
+        self._pipe_bytes = max(1 << 16, min(PIPE_BYTES, PIPE_BUDGET // (2 * limit)))
+
+    def launch(self, order: Order) -> Launched:
+        """Start the process of a run and send it its order.
+
+        Raises NotOnThisMachine when another agent may be able to, LaunchFailed when the deployment is at fault.
+        """
+        self._check(order)
+        interpreter = order.interpreter or sys.executable
+        marks = {AGENT_VARIABLE: str(self._mark), RUN_VARIABLE: order.run_id}
+        with descriptors(self._pipe_bytes) as (ours, theirs):
+            try:
+                pid = os.posix_spawn(
+                    interpreter,
+                    [interpreter, "-P", "-c", CHILD],
+                    environment(self._base, order, marks),
+                    file_actions=[
+                        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                        *((os.POSIX_SPAWN_DUP2, source, target) for target, source in theirs.items()),
+                    ],
+                    setsid=True,
+                    setsigmask=(),
+                    setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),
+                )
+            except BlockingIOError as error:
+                raise NotOnThisMachine(f"{self._host} can not start another process: {error.strerror}") from error
+            except OSError as error:
+                raise LaunchFailed(f"{interpreter} on {self._host} can not be started: {error.strerror}") from error
+        return Launched(pid=pid, channel=ours[SOCKET], life=ours[LIFE], stdout=ours[1], stderr=ours[2])
+
+    def _check(self, order: Order) -> None:
+        if not Path(order.path).is_file():
+            raise NotOnThisMachine(f"{self._host} has no {order.path}")
+        if order.interpreter is not None:
+            check_interpreter(order.interpreter, self._host)
+        if not Path(order.working_dir).is_dir():
+            raise LaunchFailed(f"expected the working directory {order.working_dir} on {self._host}, found none")
+
+
+@contextmanager
+def descriptors(pipe_bytes: int) -> Iterator[tuple[dict[int, int], dict[int, int]]]:
+    """The agent's ends and the child's, each by the child's number; the child's are closed in any case.
+
+    Sources lie above the numbers they are copied to: one copy would otherwise overwrite the source of the next.
+    """
+    ours: dict[int, int] = {}
+    theirs: dict[int, int] = {}
+    with ExitStack() as child_side:
+        try:
+            for target in (1, 2, LIFE):
+                read, write = os.pipe()
+                mine, other = (write, read) if target == LIFE else (read, write)
+                ours[target], theirs[target] = mine, above(other)
+                child_side.callback(os.close, theirs[target])
+            agent_socket, child_socket = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+            ours[SOCKET], theirs[SOCKET] = agent_socket.detach(), above(child_socket.detach())
+            child_side.callback(os.close, theirs[SOCKET])
+            for target in (1, 2):
+                with suppress(OSError):
+                    # Refused when the user's share is used up; the pipe is smaller then.
+                    fcntl.fcntl(ours[target], fcntl.F_SETPIPE_SZ, pipe_bytes)
+            for target in (1, 2, SOCKET):
+                os.set_blocking(ours[target], False)
+            yield ours, theirs
+        except OSError as error:
+            for fd in ours.values():
+                os.close(fd)
+            raise NotOnThisMachine(f"no descriptors are left for another run: {error.strerror}") from error
+        except BaseException:
+            for fd in ours.values():
+                os.close(fd)
+            raise
+
+
+def above(fd: int) -> int:
+    """The same descriptor under a number that is none of the child's."""
+    if fd > LIFE:
+        return fd
+    moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, LIFE + 1)
+    os.close(fd)
+    return moved
+
+
+def start_frame(order: Order) -> bytes:
+    """The first thing a run's process is told."""
+    return frame(
+        "start",
+        {
+            "version": VERSION,
+            "run_id": order.run_id,
+            "run_name": order.run_name,
+            "attempt": order.attempt,
+            "deployment": order.deployment,
+            "path": order.path,
+            "function": order.function,
+            "folder": order.folder,
+            "working_dir": order.working_dir,
+            "parameters": dict(order.parameters),
+            "timeout_seconds": order.rules.timeout_seconds,
+            "tags": list(order.tags),
+        },
+    )

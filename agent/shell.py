@@ -1,0 +1,219 @@
+"""Performs what `agent.supervision` decides and tells it what happens: the one place where decisions meet the world."""
+
+import os
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from agent import events
+from agent.actions import (
+    Action,
+    AskForRuns,
+    ClearTimer,
+    ClearTree,
+    Confirm,
+    Deliver,
+    Forget,
+    KillTree,
+    Launch,
+    Leave,
+    LetGo,
+    Register,
+    Renew,
+    SetDeadMan,
+    SetTimer,
+    ShipLogs,
+    TellToStop,
+    Terminate,
+)
+from agent.calls import Calls
+from agent.errors import LaunchFailed, NotLaunched
+from agent.families import Ended, Families
+from agent.kernel import DeadManTimer, boot_time
+from agent.logs.outbox import Outbox
+from agent.logs.shipping import Shipped, Shipping
+from agent.loop import Loop, Mailbox
+from agent.messages import Exited, LaunchRefused, LogsShipped, Message, TimerDue, TreeGone
+from agent.orders import Order
+from agent.process_tree import kill_all
+from agent.renewals import Renewals
+from agent.runners.memory import OomCounter
+from agent.runners.outcome import Exit
+from agent.runners.subprocess_runner import SubprocessRunner, start_frame
+from agent.running import Running, connect
+from agent.supervision import Supervision
+from orchestrator.process.frames import WireError
+
+RECHECK_SECONDS = 0.01
+"""How often a tree that is being killed is looked at."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hands:
+    """What the shell works with."""
+
+    loop: Loop
+    mailbox: Mailbox
+    supervision: Supervision
+    runner: SubprocessRunner
+    calls: Calls
+    renewals: Renewals
+    shipping: Shipping
+    dead_man: DeadManTimer
+
+
+class Shell:
+    """One supervisor's hands and ears."""
+
+    def __init__(self, hands: Hands) -> None:
+        self.hands = hands
+        self.left = False
+        self._messages: deque[Message] = deque()
+        self._running: dict[str, Running] = {}
+        self._clearing: dict[str, float] = {}
+        self._families = Families()
+        self._oom = OomCounter()
+        self.outbox = Outbox(
+            hands.loop,
+            put=hands.shipping.put,
+            on_shipped=lambda run_id: self.tell(LogsShipped(run_id)),
+            on_full=self._read_or_not,
+        )
+        hands.loop.watch(hands.mailbox.fd, lambda _: self._collect())
+
+    def start(self) -> None:
+        """Take the first actions."""
+        self._perform_all(self.hands.supervision.start(boot_time()))
+
+    def tell(self, message: Message) -> None:
+        """Let the supervision hear of something, after what it heard of before."""
+        self._messages.append(message)
+
+    def deal(self) -> None:
+        """Step the supervision with everything that was told, and perform what it decides."""
+        while self._messages:
+            message = self._messages.popleft()
+            self._perform_all(self.hands.supervision.step(boot_time(), message))
+
+    def reap(self) -> None:
+        """Deal with children that have ended."""
+        for ended in self._families.reap():
+            self._on_ended(ended)
+        for run_id in list(self._clearing):
+            self._look_at_tree(run_id)
+
+    def _collect(self) -> None:
+        for message in self.hands.mailbox.collect():
+            if isinstance(message, Shipped):
+                self.outbox.shipped(message.run_id, message.attempt, wanted=message.wanted)
+            else:
+                self.tell(message)
+
+    def _perform_all(self, actions: list[Action]) -> None:
+        for action in actions:
+            self._perform(action)
+
+    def _perform(self, action: Action) -> None:
+        match action:
+            case AskForRuns() | Confirm() | Deliver() | Register():
+                self.hands.calls.put(action)
+            case Renew():
+                self.hands.renewals.put(action)
+            case SetTimer(key=key, at=at):
+                self.hands.loop.call_at(at, key, lambda: self.tell(TimerDue(key)))
+            case ClearTimer(key=key):
+                self.hands.loop.call_not(key)
+            case SetDeadMan(at=None):
+                self.hands.dead_man.disarm()
+            case SetDeadMan(at=float(at)):
+                self.hands.dead_man.set(at)
+            case Launch(order=order):
+                self._launch(order)
+            case Leave():
+                self.left = True
+            case _:
+                self._perform_on_run(action)
+
+    def _perform_on_run(self, action: Any) -> None:
+        run_id: str = action.run_id
+        running = self._running.get(run_id)
+        if running is None:
+            return
+        match action:
+            case LetGo():
+                running.send("go", {})
+            case TellToStop(reason=reason):
+                running.send("stop", {"reason": reason})
+            case Terminate():
+                self._families.terminate(run_id)
+            case KillTree():
+                self._families.kill(run_id)
+            case ClearTree(grace=grace):
+                self._clearing[run_id] = boot_time() + grace
+                self._look_at_tree(run_id)
+            case ShipLogs():
+                self.outbox.hurry(running.log)
+            case Forget():
+                del self._running[run_id]
+                os.close(running.life)
+                self.outbox.close(running.log)
+
+    def _launch(self, order: Order) -> None:
+        try:
+            first = start_frame(order)
+            launched = self.hands.runner.launch(order)
+        except (WireError, TypeError) as error:
+            self._refuse(order, LaunchFailed(f"its parameters can not be sent to its process: {error}"))
+        except NotLaunched as error:
+            self._refuse(order, error)
+        else:
+            self._families.add(order.run_id, launched.pid)
+            running = connect(self.hands.loop, self.outbox, order, launched, self.tell)
+            self._running[order.run_id] = running
+            running.pump.send(first)
+            events.launched(
+                run=order.run_id,
+                name=order.run_name,
+                deployment=order.deployment,
+                attempt=order.attempt,
+                pid=launched.pid,
+            )
+
+    def _refuse(self, order: Order, error: NotLaunched) -> None:
+        events.not_launched(run=order.run_id, deployment=order.deployment, reason=str(error))
+        self.tell(LaunchRefused(order.run_id, error))
+
+    def _on_ended(self, ended: Ended) -> None:
+        running = self._running[ended.run_id]
+        # What it said last comes before that it is gone.
+        running.pump.drain()
+        code = os.waitstatus_to_exitcode(ended.status)
+        exit = Exit(
+            code=code if code >= 0 else None,
+            signal=-code if code < 0 else None,
+            max_rss_kb=ended.max_rss_kb,
+            cpu_seconds=ended.cpu_seconds,
+            oom_kills=self._oom.new_kills() if code == -9 else 0,
+        )
+        self.tell(Exited(ended.run_id, exit, running.pump.last_words))
+
+    def _look_at_tree(self, run_id: str) -> None:
+        """Wait for what is left of a run, kill it when its grace is over, go on when nothing is left."""
+        name = ("tree", run_id)
+        left = self._families.left_of(run_id)
+        if not left:
+            del self._clearing[run_id]
+            self.hands.loop.call_not(name)
+            self._families.forget(run_id)
+            self._running[run_id].pump.close()
+            self.tell(TreeGone(run_id))
+            return
+        now, deadline = boot_time(), self._clearing[run_id]
+        if now >= deadline:
+            kill_all(left)
+        again = now + RECHECK_SECONDS if now >= deadline else min(deadline, now + 5 * RECHECK_SECONDS)
+        self.hands.loop.call_at(again, name, lambda: self._look_at_tree(run_id))
+
+    def _read_or_not(self, full: bool) -> None:
+        for running in self._running.values():
+            running.pump.pause(full)
