@@ -124,6 +124,16 @@ class UnknownRun(HeadgateQueueError):
         self.run_id = run_id
 
 
+class UnknownAgent(HeadgateQueueError):
+    """No agent has this name; `nearest` is the existing name that looks most like it."""
+
+    def __init__(self, name: str, nearest: str | None = None) -> None:
+        hint = f"; did you mean {nearest!r}?" if nearest else ""
+        super().__init__(f"there is no agent {name!r}{hint}")
+        self.name = name
+        self.nearest = nearest
+
+
 class RefusedByState(HeadgateQueueError):
     """The run is in a state that does not allow this; nothing was changed."""
 

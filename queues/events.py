@@ -48,3 +48,18 @@ def limit_set(*, limit: str, before: int | None, after: int | None, actor: str) 
 def queue_changed(*, queue: str, change: str, actor: str) -> None:
     """Say that someone changed a work queue."""
     _say("info", "queue_changed", queue=queue, change=change, actor=actor)
+
+
+def registered(*, agent: str, queues: list[str], released: int) -> None:
+    """Say that an agent took its name, and how many runs of a dead holder went back into line."""
+    _say("info", "registered", agent=agent, queues=queues, released=released)
+
+
+def unregistered(*, agent: str, released: int) -> None:
+    """Say that an agent left."""
+    _say("info", "unregistered", agent=agent, released=released)
+
+
+def requested(*, agent: str, request: str, actor: str) -> None:
+    """Say that someone asked an agent to drain or stop."""
+    _say("info", "requested", agent=agent, request=request, actor=actor)

@@ -41,10 +41,33 @@ local function renew(id, token, claim, confirmed)
   call('ZADD', P .. 'leases', us(deadlines[id]), id)
 end
 
--- What rq tools read about a worker stands in a hash of its own; it expires when the agent falls silent.
+local WORKER_TTL = 90 -- seconds that rq tools show an agent which fell silent
+local SHOWN = 20 -- runs of an agent that rq tools see; the rest would only cost
+
+-- What rq tools read about a worker stands in keys of its own, which expire when the agent falls silent.
+local function show_rq(worker)
+  local index = worker .. ':executions'
+  call('HSET', worker, 'last_heartbeat', utc(NOW), 'state', #A.held > 0 and 'busy' or 'idle')
+  call('EXPIRE', worker, WORKER_TTL)
+  call('DEL', index)
+  local at = string.format('%.6f', NOW / 1000000)
+  for i = 1, math.min(#A.held, SHOWN) do
+    local id, claim = A.held[i][1], A.held[i][3]
+    local key = P .. 'rq:execution:' .. id .. ':' .. claim
+    call('HSETNX', key, 'created_at', at)
+    call('HSET', key, 'id', claim, 'job_id', id, 'worker_name', A.agent, 'last_heartbeat', at)
+    call('EXPIRE', key, WORKER_TTL)
+    call('SADD', index, id .. ':' .. claim)
+  end
+  if #A.held > 0 then call('EXPIRE', index, WORKER_TTL) end
+end
+
+-- The agent registers again when Redis does not know it, or another instance has its name by now.
 local function heartbeat()
   local key, worker = P .. 'agent:' .. A.agent, P .. 'rq:worker:' .. A.agent
-  if call('EXISTS', key) == 0 then return false end
+  local instance = call('HGET', key, 'instance')
+  if not instance or A.info.instance and A.info.instance ~= instance then return false end
+  if call('EXISTS', worker) == 0 then return false end
   local flat = {'state', A.state, 'seen', us(NOW)}
   for name, value in pairs(A.info) do
     flat[#flat + 1] = name
@@ -52,10 +75,7 @@ local function heartbeat()
   end
   call('HSET', key, unpack(flat))
   call('ZADD', P .. 'agents', us(NOW), A.agent)
-  if call('EXISTS', worker) == 1 then
-    call('HSET', worker, 'last_heartbeat', utc(NOW), 'state', #A.held > 0 and 'busy' or 'idle')
-    call('EXPIRE', worker, 90)
-  end
+  show_rq(worker)
   return true, call('HGET', key, 'request') or nil
 end
 

@@ -1,0 +1,21 @@
+-- unregister.lua: an agent leaves: what it still holds goes back into line, not counted as a loss.
+-- KEYS[1] prefix
+-- ARGV[1] agent, instance, reason
+-- Returns left (false: the name belongs to another instance by now, and nothing was changed), released (ids).
+local key, worker = P .. 'agent:' .. A.agent, P .. 'rq:worker:' .. A.agent
+if call('HGET', key, 'instance') ~= A.instance then return done({left = false, released = {}}) end
+
+local released = {}
+for _, id in ipairs(call('SMEMBERS', P .. 'agentruns:' .. A.agent)) do
+  local run = load(id)
+  if run and HELD[run.state] and run.agent == A.agent then
+    give_back(run, 'agent:' .. A.agent, A.reason)
+    released[#released + 1] = id
+  end
+end
+unidle(A.agent, call('GET', P .. 'idling:' .. A.agent) or '')
+for _, queue in ipairs(split(call('HGET', key, 'queues') or '')) do call('SREM', P .. 'rq:workers:' .. queue, worker) end
+call('SREM', P .. 'rq:workers', worker)
+call('ZREM', P .. 'agents', A.agent)
+call('DEL', key, worker, worker .. ':executions', P .. 'agentruns:' .. A.agent, P .. 'wake:' .. A.agent)
+return done({left = true, released = released})
