@@ -63,3 +63,8 @@ def unregistered(*, agent: str, released: int) -> None:
 def requested(*, agent: str, request: str, actor: str) -> None:
     """Say that someone asked an agent to drain or stop."""
     _say("info", "requested", agent=agent, request=request, actor=actor)
+
+
+def recovery_opened(*, reason: str) -> None:
+    """Say that Redis came back or its clock jumped: nothing expires and nobody claims for a while."""
+    _say("warning", "recovery_opened", reason=reason)
