@@ -7,10 +7,10 @@ own. Everything imported here is loaded before the user's folder comes onto sys.
 import os
 import sys
 
-from orchestrator.process import ending, frames, log_hook, output, user_code
+from orchestrator.process import ending, frames, output, user_code
 from orchestrator.process.agent_reporter import AgentReporter
 from orchestrator.process.link import Link, die
-from orchestrator.sdk import context, flow_runs, interrupts, workers
+from orchestrator.sdk import context, flow_runs, import_hooks, interrupts, workers
 from orchestrator.sdk.context import FlowRun
 from orchestrator.sdk.errors import ParameterError, RunTerminated
 from orchestrator.sdk.flows import Flow
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 def main(fd: int, life: int = -1) -> None:
     """The whole life of a flow's process; never returns."""
+    context.in_flow_process = True
     link = Link(fd)
     link.send("hello", {"version": frames.VERSION, "pid": os.getpid()})
     if life >= 0:
@@ -62,7 +63,7 @@ def _run(link: Link, start: "Start") -> dict[str, object]:
     """Run the flow and everything Python owes it at exit; answers the body of the result frame."""
     output.redirect(link)
     context.report_to(AgentReporter(link))
-    log_hook.watch()
+    import_hooks.after_import("logging", _capture_logging)
     interrupts.raise_on_terminate()
     run: FlowRun | None = None
     try:
@@ -75,6 +76,12 @@ def _run(link: Link, start: "Start") -> dict[str, object]:
     result = _result_of(state, run)
     ending.finish_user_code()
     return result
+
+
+def _capture_logging(logging: "Any") -> None:
+    from orchestrator.process import log_hook
+
+    log_hook.attach(logging)
 
 
 def _made(start: "Start") -> FlowRun:

@@ -7,7 +7,7 @@ is sent as a record, so that its level and logger survive.
 
 import sys
 
-from orchestrator.sdk import context, import_hooks
+from orchestrator.sdk import context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,21 +15,19 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def watch() -> None:
-    """Attach at the moment the standard logging module is imported."""
-    import_hooks.after_import("logging", attach)
-
-
 def attach(module: "Any") -> None:
     """Make the logging module send its records to the agent."""
     emit = module.StreamHandler.emit
+    plain = module.Formatter("%(message)s")
 
     def emit_or_send(handler: "logging.StreamHandler[Any]", record: "logging.LogRecord") -> None:
         if not (handler.stream is sys.stdout or handler.stream is sys.stderr) or not _to_agent():
             emit(handler, record)
             return
         try:
-            message = handler.format(record)
+            # logging.info() and the like set up the basic format by themselves; level and logger travel beside it.
+            basic = getattr(handler.formatter, "_fmt", None) == module.BASIC_FORMAT
+            message = (plain if basic else handler).format(record)
         except Exception:
             handler.handleError(record)
             return

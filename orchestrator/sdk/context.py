@@ -139,6 +139,8 @@ def get_run_context() -> RunContext:
 
 # A thread that the user started himself has an empty context; what it logs still belongs to the process's root run.
 root_run: FlowRun | None = None
+# Whether this is the process of one run: there deployments and schedules only keep what they are given, unchecked.
+in_flow_process = False
 _reporter: "Reporter | None" = None
 
 

@@ -15,7 +15,38 @@ if TYPE_CHECKING:
 _guard = _thread.allocate_lock()  # held for a few instructions only: one lock for all futures is enough
 
 
-class TaskFuture:
+def _guarded(use: str) -> "Callable[..., NoReturn]":
+    def refuse(self: "TaskFuture", *_: object) -> "NoReturn":
+        self._refuse(use)
+
+    return refuse
+
+
+_USES = {
+    "bool() or a condition was applied": "bool",
+    "a comparison was made": "eq ne lt le gt ge",
+    "iteration or unpacking was tried": "iter next reversed",
+    "indexing was tried": "getitem setitem delitem",
+    "len() was called": "len",
+    "`in` was applied": "contains",
+    "a call was made": "call",
+    "`with` was applied": "enter exit",
+    "a number was wanted": "int float complex index round trunc floor ceil",
+    "a path was wanted": "fspath",
+    "bytes were wanted": "bytes",
+    "arithmetic was done": "add sub mul matmul truediv floordiv mod divmod pow lshift rshift and or xor "
+    "radd rsub rmul rmatmul rtruediv rfloordiv rmod rdivmod rpow rlshift rrshift rand ror rxor "
+    "iadd isub imul imatmul itruediv ifloordiv imod ipow ilshift irshift iand ior ixor "
+    "neg pos abs invert",
+}
+# Made in one go: setting eighty special methods on a finished class costs each flow's process a third of a millisecond.
+_REFUSALS = {
+    f"__{name}__": refuse for use, names in _USES.items() for refuse in [_guarded(use)] for name in names.split()
+}
+_Guards: "Any" = type("_Guards", (), {"__slots__": (), **_REFUSALS})
+
+
+class TaskFuture(_Guards):  # type: ignore[misc]
     """What calling a task inside a flow returns.
 
     ``.result()`` waits for the value, ``.wait()`` for the end, ``.state`` looks. Any use as the value itself raises
@@ -124,33 +155,3 @@ class TaskFuture:
             f"{use} on the future of task {task}, which is not its value: write `.result()` after the call of {task} "
             f'to wait for the value (or @flow(task_calls="value") to get values from every direct call)'
         )
-
-
-def _guarded(name: str, use: str) -> "Callable[..., NoReturn]":
-    def refuse(self: TaskFuture, *_: object) -> "NoReturn":
-        self._refuse(use)
-
-    refuse.__name__ = name
-    return refuse
-
-
-_USES = {
-    "bool() or a condition was applied": "bool",
-    "a comparison was made": "eq ne lt le gt ge",
-    "iteration or unpacking was tried": "iter next reversed",
-    "indexing was tried": "getitem setitem delitem",
-    "len() was called": "len",
-    "`in` was applied": "contains",
-    "a call was made": "call",
-    "`with` was applied": "enter exit",
-    "a number was wanted": "int float complex index round trunc floor ceil",
-    "a path was wanted": "fspath",
-    "bytes were wanted": "bytes",
-    "arithmetic was done": "add sub mul matmul truediv floordiv mod divmod pow lshift rshift and or xor "
-    "radd rsub rmul rmatmul rtruediv rfloordiv rmod rdivmod rpow rlshift rrshift rand ror rxor "
-    "iadd isub imul imatmul itruediv ifloordiv imod ipow ilshift irshift iand ior ixor "
-    "neg pos abs invert",
-}
-for _use, _names in _USES.items():
-    for _name in _names.split():
-        setattr(TaskFuture, f"__{_name}__", _guarded(f"__{_name}__", _use))

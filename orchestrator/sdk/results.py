@@ -1,7 +1,5 @@
 """A flow's result as JSON for the record: bounded, and never a reason for a run to fail."""
 
-import math
-
 from orchestrator.sdk import context, stdlib
 from orchestrator.sdk.states import describe
 
@@ -37,7 +35,7 @@ def _json(value: object) -> bytes:
         return b"true" if value else b"false"
     if type(value) is int:
         return str(value).encode()
-    if type(value) is float and math.isfinite(value):
+    if type(value) is float and abs(value) < 1e300:
         return repr(value).encode()
     if type(value) is str and value.isascii() and value.isprintable() and '"' not in value and "\\" not in value:
         return f'"{value}"'.encode()

@@ -1,7 +1,6 @@
 """How often something is tried and how long it may take: the checks of those numbers, and the clock for tasks."""
 
 import _thread
-import math
 from _contextvars import copy_context
 
 from orchestrator.sdk import workers
@@ -46,8 +45,8 @@ def checked_timeout(value: object, owner: str) -> float | None:
 def _seconds(value: "Any") -> float | None:
     if hasattr(value, "total_seconds"):
         value = value.total_seconds()
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e300:
+        return None  # NaN compares with nothing, so it ends here as well
     return float(value)
 
 

@@ -49,6 +49,12 @@ class FlowProcess:
             start_new_session=True,
         )
         theirs.close()
+        assert self.process.stdout is not None and self.process.stderr is not None
+        self._numbers = {1: self.process.stdout.fileno(), 2: self.process.stderr.fileno()}
+        self.pipes = dict.fromkeys(self._numbers.values(), b"")
+        self._ended: dict[int, bytes] = {}
+        for pipe in self.pipes:
+            os.set_blocking(pipe, False)
         if self.life_pipe:
             os.close(fds[1])
         return self
@@ -58,9 +64,13 @@ class FlowProcess:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self.socket.close()
+        self._ended.update(self.pipes)
+        self.pipes.clear()
         for pipe in (self.process.stdout, self.process.stderr):
             if pipe is not None:
                 pipe.close()
+        if self.life_pipe:
+            os.close(self.life)
 
     def send(self, kind: str, **body: Any) -> None:
         self.socket.sendall(frames.frame(kind, body))
@@ -82,12 +92,25 @@ class FlowProcess:
         self.send("start", **{**body, **self.start})
 
     def receive(self, timeout: float = 20.0) -> bool:
-        """Take in what the child sends next; False at its end."""
-        ready, _, _ = select.select([self.socket], [], [], timeout)
+        """Take in what the child sends next, by the socket and by its pipes; False at the socket's end."""
+        ready, _, _ = select.select([self.socket, *self.pipes], [], [], timeout)
         assert ready, f"the flow's process said nothing for {timeout} s; so far: {self.frames}"
+        for pipe in [each for each in self.pipes if each in ready]:
+            self._take_in(pipe)
+        if self.socket not in ready:
+            return True
         data = self.socket.recv(1 << 20)
         self.frames += self._splitter.feed(data)
         return bool(data)
+
+    def _take_in(self, pipe: int) -> None:
+        try:
+            data = os.read(pipe, 1 << 20)
+        except BlockingIOError:
+            return
+        self.pipes[pipe] += data
+        if not data:
+            self._ended[pipe] = self.pipes.pop(pipe)
 
     def until(self, kind: str, count: int = 1, timeout: float = 20.0) -> dict[str, Any]:
         """The body of the nth frame of a kind, waited for."""
@@ -105,11 +128,12 @@ class FlowProcess:
         return self
 
     def finish(self, timeout: float = 20.0) -> dict[str, Any]:
-        """Run to the end; the body of the result frame ({} when there was none). Pipes are read afterwards."""
+        """Run to the end; the body of the result frame, or {} when there was none."""
         deadline = time.monotonic() + timeout
         while self.receive(max(0.01, deadline - time.monotonic())):
             pass
         self.process.wait(timeout)
+        self.printed(1), self.printed(2)
         results = self.of("result")
         return results[-1] if results else {}
 
@@ -121,15 +145,15 @@ class FlowProcess:
         texts = [body.get("text", body.get("message", "")) for kind, body in self.frames if kind in ("out", "log")]
         return "".join(text if text.endswith("\n") else f"{text}\n" for text in texts).splitlines()
 
-    def printed(self) -> str:
-        """What came by the pipes of descriptor 1 (read to its end: only after the process is over)."""
-        assert self.process.stdout is not None
-        return self.process.stdout.read().decode()
+    def printed(self, descriptor: int = 1) -> str:
+        """What has come by the pipe of descriptor 1 or 2, that is from C code, subprocesses and forked children."""
+        pipe = self._numbers[descriptor]
+        while pipe in self.pipes and select.select([pipe], [], [], 0)[0]:
+            self._take_in(pipe)
+        return self.pipes.get(pipe, self._ended.get(pipe, b"")).decode(errors="replace")
 
     def errors(self) -> str:
-        assert self.process.stderr is not None
-        os.set_blocking(self.process.stderr.fileno(), False)
-        return (self.process.stderr.read() or b"").decode(errors="replace")
+        return self.printed(2)
 
 
 def run_flow(path: Path, **options: Any) -> tuple[dict[str, Any], FlowProcess]:
