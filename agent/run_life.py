@@ -111,6 +111,8 @@ class RunLife:
                 return self.end(now, Verdict.FORGED)
             case Exited() | LaunchRefused():
                 return self._on_end_of_process(message)
+            case TreeGone() if self.verdict is Verdict.LOST:
+                return self._over()
             case TreeGone() if self.phase is Phase.CLEARING:
                 self.phase = Phase.SHIPPING
                 return [ShipLogs(self.order.run_id), self._set(Timer.SHIP, now + SHIP_SECONDS)]

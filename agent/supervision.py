@@ -43,6 +43,7 @@ from agent.messages import (
     TreeGone,
     Woken,
 )
+from agent.orders import Order
 from agent.run_life import Phase, RunLife
 from agent.runners.outcome import GiveBack, Verdict, unusable
 
@@ -107,13 +108,18 @@ class Supervision:
     def _on_claimed(self, now: float, message: Claimed) -> list[Action]:
         actions: list[Action] = [Deliver(ref, unusable(reason)) for ref, reason in message.refused]
         for order in message.orders:
-            if self.level is not EndLevel.SERVING:
-                actions.append(Deliver(order.ref, GiveBack("the agent stops")))
-                continue
-            self.runs[order.run_id] = RunLife(order=order, lease_from=message.sent_at, kill_seconds=self.kill_seconds)
-            actions.append(Launch(order))
+            actions.append(self._take(now, order, message.sent_at))
         again = self.claiming.answered(now, more=message.more, hold_seconds=message.hold_seconds)
         return [*actions, *(self._ask(now) if again else []), *self._poll(now)]
+
+    def _take(self, now: float, order: Order, sent_at: float) -> Action:
+        if self.level is not EndLevel.SERVING:
+            return Deliver(order.ref, GiveBack("the agent stops"))
+        if order.run_id in self.runs:
+            self.claiming.back_off(now, order)
+            return Deliver(order.ref, GiveBack("an earlier attempt of it is still being ended here"))
+        self.runs[order.run_id] = RunLife(order=order, lease_from=sent_at, kill_seconds=self.kill_seconds)
+        return Launch(order)
 
     def _tell(self, now: float, run_id: str, message: Message) -> list[Action]:
         run = self.runs.get(run_id)
@@ -193,7 +199,7 @@ class Supervision:
 
     def _state(self) -> str:
         if self.level is EndLevel.SERVING:
-            return "busy" if self.runs else "idle"
+            return "running"
         return "draining" if self.level is EndLevel.DRAIN else "stopping"
 
     def _guard(self) -> list[Action]:
@@ -209,7 +215,7 @@ class Supervision:
     def _leave_when_done(self, now: float) -> list[Action]:
         if not self.runs and not self.left:
             return self._leave()
-        if self.left or self.leaving or any(run.has_processes for run in self.runs.values()):
+        if self.left or self.leaving or any(run.takes_a_slot for run in self.runs.values()):
             return []
         self.leaving = True
         patience = self.leases.outage_seconds if self.level is EndLevel.DRAIN else STOP_PATIENCE_SECONDS

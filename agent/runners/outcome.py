@@ -164,15 +164,20 @@ def why_killed(end: Exit) -> str:
         return f": out of memory ({memory}; the kernel counted an OOM kill)"
     if end.signal == signal.SIGKILL:
         return f", likely out of memory ({memory})"
+    return f" ({name_of(end.signal or 0)})"
+
+
+def name_of(number: int) -> str:
+    """A signal as people call it."""
     try:
-        return f" ({signal.Signals(end.signal or 0).name})"
+        return signal.Signals(number).name
     except ValueError:
-        return ""
+        return f"signal {number}"
 
 
 def facts(end: Exit) -> dict[str, str | int]:
     """What the record keeps of a process."""
     found: dict[str, str | int] = {"max_rss_kb": end.max_rss_kb, "cpu_ms": round(end.cpu_seconds * 1000)}
     if end.signal is not None:
-        return found | {"signal": end.signal}
+        return found | {"signal": name_of(end.signal)}
     return found | {"exit_code": end.code} if end.code is not None else found

@@ -1,0 +1,93 @@
+"""An agent's entry into the installation: a name that no living process has, and nothing left of who had it before."""
+
+import hashlib
+import time
+from dataclasses import dataclass
+
+from agent.errors import AgentNameTaken
+from agent.leftovers import Mark, sweep
+from agent.options import AgentOptions
+from queues.address import parse_url
+from queues.identity import ProcessIdentity
+from queues.presence import Clash, Presence, Registered
+
+HOLDER_PATIENCE_SECONDS = 2.0
+"""How long a wanted name's holder may take to end: one whose keeper was killed is about to."""
+
+RETRY_SECONDS = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joined:
+    """A name that is ours now."""
+
+    name: str
+    mark: Mark
+    instance: str
+    freed: int
+    """Runs of a dead holder that went back into line."""
+    swept: int
+    """Processes of such runs that were still there."""
+
+
+class Joining:
+    """Takes a name for this process, and takes it again should Redis forget."""
+
+    def __init__(self, presence: Presence, options: AgentOptions) -> None:
+        self._presence = presence
+        self._options = options
+        self._identity = ProcessIdentity.here()
+        self._instance = f"{self._identity.boot_id}/{self._identity.pid}.{self._identity.started}"
+
+    def join(self) -> Joined:
+        """Take the first name that can be had; AgentNameTaken when a living agent has the one that is wanted."""
+        clash = None
+        for name in self._options.names_to_try():
+            until = time.monotonic() + (HOLDER_PATIENCE_SECONDS if self._options.name else 0.0)
+            while True:
+                joined = self._try(name)
+                if isinstance(joined, Joined):
+                    return joined
+                clash = joined
+                if time.monotonic() >= until:
+                    break
+                time.sleep(RETRY_SECONDS)
+        assert clash is not None, "an agent has at least one name to try"
+        raise AgentNameTaken(clash.name, clash.holder.host, clash.holder.pid)
+
+    def again(self, name: str) -> Registered:
+        """Register once more under the same name; AgentNameTaken when someone else has it by now."""
+        answer = self._register(name, None)
+        if isinstance(answer, Clash):
+            raise AgentNameTaken(name, answer.holder.host, answer.holder.pid)
+        return answer
+
+    def leave(self, name: str) -> None:
+        """Give the name back."""
+        self._presence.unregister(name, self._instance)
+
+    def _try(self, name: str) -> Joined | Clash:
+        # Swept first: what a dead holder left must be gone before its runs go back into line.
+        mark = Mark.of_this_process(installation(self._options), name)
+        swept = sweep(mark)
+        answer = self._register(name, None)
+        if isinstance(answer, Clash) and answer.holder.is_gone():
+            answer = self._register(name, answer.instance)
+        if isinstance(answer, Clash):
+            return answer
+        return Joined(name=name, mark=mark, instance=self._instance, freed=len(answer.released), swept=swept)
+
+    def _register(self, name: str, takeover: str | None) -> Registered | Clash:
+        return self._presence.register(
+            name,
+            self._options.queues,
+            limit=self._options.limit,
+            instance=self._instance,
+            identity=self._identity,
+            takeover=takeover,
+        )
+
+
+def installation(options: AgentOptions) -> str:
+    """A short name of the Redis and prefix an agent works for, the same at every start, without a password."""
+    return hashlib.sha256(f"{parse_url(options.redis_url)} {options.prefix}".encode()).hexdigest()[:12]

@@ -1,0 +1,189 @@
+"""The supervisor: one loop for all runs of an agent, four threads for Redis. Started by `agent.keeper`, never alone.
+
+Duties, in this order:
+1. Adopt the orphans of everything it will start; end when its keeper ends.
+2. Reach Redis, look that its work queues exist, take its name, sweep what a dead supervisor of that name left behind.
+3. Serve: `agent.supervision` decides, `agent.shell` performs, until it decides to leave.
+4. Unregister, and end with 0. Exit codes of refusals stand in `agent.options`.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import NoReturn
+
+from agent import events
+from agent.calls import Calls
+from agent.claiming import Claiming
+from agent.errors import AgentError
+from agent.joining import Joined, Joining
+from agent.keeper import KEEPER_VARIABLE
+from agent.kernel import DeadManTimer, adopt_orphans, hide_memory, signal_at_death_of_parent
+from agent.lease_clock import LeaseClock
+from agent.logs.shipping import Shipping
+from agent.loop import Loop, Mailbox
+from agent.messages import AskedToEnd, EndLevel, Signalled
+from agent.options import AgentOptions, host_name
+from agent.ordering import order_of
+from agent.orders import Order
+from agent.redis_clients import RedisClients
+from agent.renewals import Renewals
+from agent.retrying import Patience
+from agent.runners.subprocess_runner import SubprocessRunner
+from agent.shell import Hands, Shell
+from agent.signals import END, KEEPER_DIED, Signals
+from agent.supervision import Supervision
+from agent.waking import Waking
+from orchestrator.store.installation import Store
+from queues.claims import Claim, Claims
+from queues.errors import HeadgateQueueError, InvalidAddress, RedisFailure, UnknownQueue
+from queues.presence import Presence
+
+LEAVE_SECONDS = 2.0
+
+
+def main() -> NoReturn:
+    """Supervise runs until told to end; the process's exit code says how that went."""
+    events.to_stderr()
+    try:
+        code = Supervisor(AgentOptions.from_environment(os.environ), os.environ).run()
+    except (AgentError, HeadgateQueueError) as error:
+        hint = getattr(error, "hint", "")
+        print(f"agent: {error}{f'; {hint}' if hint else ''}", file=sys.stderr, flush=True)  # noqa: T201
+        code = exit_code(error)
+    # Threads that wait for Redis must not hold the end up.
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def exit_code(error: Exception) -> int:
+    """The exit code of a refusal."""
+    if isinstance(error, AgentError):
+        return error.exit_code
+    if isinstance(error, RedisFailure):
+        return 5
+    if isinstance(error, UnknownQueue):
+        return 3
+    return 2 if isinstance(error, InvalidAddress) else 1
+
+
+class Supervisor:
+    """Puts the parts of one agent together and runs them; see the module for the duties."""
+
+    def __init__(self, options: AgentOptions, environment: Mapping[str, str]) -> None:
+        self.options = options
+        self.environment = environment
+        self.patience = Patience()
+        self.mailbox = Mailbox()
+        self.clients = RedisClients(options)
+
+    def run(self) -> int:
+        """Serve until told to end."""
+        restarted = self._tie_to_keeper()
+        store = self._reach(restarted)
+        kept = {queue for queue in self.options.queues if store.queues.get(queue).on_disconnect == "keep"}
+        signals = Signals()
+        presence = Presence(store.scripts, silent_seconds=self.options.lease_seconds + self.options.grace_seconds)
+        joining = Joining(presence, self.options)
+        joined = joining.join()
+        shell = self._shell(store, joining, joined, kept)
+        events.started(
+            agent=joined.name,
+            queues=self.options.queues,
+            limit=self.options.limit,
+            freed=joined.freed,
+            swept=joined.swept,
+        )
+        self._serve(shell, signals)
+        self._leave(shell)
+        events.left(agent=joined.name)
+        return 0
+
+    def _tie_to_keeper(self) -> bool:
+        """Answer whether a supervisor died before this one."""
+        adopt_orphans()
+        hide_memory()
+        signal_at_death_of_parent(KEEPER_DIED)
+        keeper, _, deaths = self.environment.get(KEEPER_VARIABLE, "").partition("/")
+        if keeper != str(os.getppid()):
+            raise AgentError("expected to be started by a keeper that is still there, and am not")
+        return deaths != "0"
+
+    def _reach(self, restarted: bool) -> Store:
+        store = Store(self.clients.calls, self.options.prefix)
+        if restarted:
+            # Redis may be what the one before died of: waiting is better than giving up.
+            self.patience.until_answered("start", store.scripts.now_us)
+        else:
+            store.scripts.now_us()
+        return store
+
+    def _shell(self, store: Store, joining: Joining, joined: Joined, kept: set[str]) -> Shell:
+        options, post, patience = self.options, self.mailbox.post, self.patience
+        claims = partial(
+            Claims,
+            agent=joined.name,
+            lease_seconds=options.lease_seconds,
+            start_timeout_seconds=options.start_timeout_seconds,
+        )
+        calls = Calls(
+            claims(store.scripts),
+            make_order=lambda claim: self._order(store, claim, kept),
+            register=lambda: joining.again(joined.name),
+            unregister=lambda: joining.leave(joined.name),
+            cancel=lambda run_id, actor: store.records.cancel(run_id, actor=actor),
+            post=post,
+            patience=patience,
+        )
+        renewals = Renewals(claims(self.clients.scripts(self.clients.renewals)), post=post)
+        shipped = Store(self.clients.shipping, options.prefix)
+        shipping = Shipping(shipped.logs, shipped.tasks, post=post, patience=patience)
+        wake_list = store.keys.wake(joined.name)
+        waking = Waking(self.clients.waking, wake_list, post=post, patience=patience)
+        for thread in (calls, renewals, shipping, waking):
+            thread.start()
+        hands = Hands(
+            loop=Loop(),
+            mailbox=self.mailbox,
+            supervision=self._supervision(),
+            runner=SubprocessRunner(joined.mark, self.environment, host=host_name(), limit=options.limit),
+            calls=calls,
+            renewals=renewals,
+            shipping=shipping,
+            dead_man=DeadManTimer(),
+        )
+        return Shell(hands)
+
+    def _order(self, store: Store, claim: Claim, kept: set[str]) -> Order:
+        return order_of(claim, store.spec_of(claim.record), own=self.environment, keep_when_cut=claim.queue in kept)
+
+    def _supervision(self) -> Supervision:
+        options = self.options
+        return Supervision(
+            claiming=Claiming(queues=options.queues, limit=options.limit),
+            leases=LeaseClock(renew_seconds=options.renew_seconds, outage_seconds=options.outage_seconds),
+            drain_seconds=options.drain_seconds,
+            kill_seconds=options.kill_seconds,
+        )
+
+    def _serve(self, shell: Shell, signals: Signals) -> None:
+        abandon = partial(shell.tell, AskedToEnd(EndLevel.ABANDON))
+        calls: dict[int, Callable[[], object]] = {number: partial(shell.tell, Signalled()) for number in END}
+        calls |= {KEEPER_DIED: abandon, signal.SIGCHLD: shell.reap}
+        shell.hands.loop.watch(signals.fd, lambda _: signals.deal(calls))
+        if str(os.getppid()) != self.environment.get(KEEPER_VARIABLE, "").partition("/")[0]:
+            abandon()
+        shell.start()
+        shell.deal()
+        while not shell.left:
+            shell.hands.loop.run_once()
+            shell.deal()
+
+    def _leave(self, shell: Shell) -> None:
+        shell.hands.renewals.leave()
+        shell.hands.shipping.leave()
+        shell.hands.shipping.join(LEAVE_SECONDS)
+        shell.hands.calls.leave(LEAVE_SECONDS)
+        self.patience.give_up()

@@ -1,0 +1,269 @@
+"""The agent as a whole: when it claims, renews, kills for the lease's sake, drains and leaves."""
+
+from agent.actions import (
+    AskForRuns,
+    Deliver,
+    KillTree,
+    Launch,
+    Leave,
+    Register,
+    Renew,
+    SetDeadMan,
+    SetTimer,
+    Terminate,
+)
+from agent.errors import NotOnThisMachine
+from agent.messages import (
+    AskedToEnd,
+    Claimed,
+    ClaimFailed,
+    Delivered,
+    EndLevel,
+    Exited,
+    LaunchRefused,
+    LogsShipped,
+    NotRenewed,
+    Renewed,
+    Signalled,
+    Timer,
+    TimerDue,
+    TreeGone,
+    Woken,
+)
+from agent.orders import Ref
+from agent.runners.outcome import Exit, GiveBack, Verdict
+from queues.claims import Outcome
+from tests.agent.scene import LEASE, Scene, an_order, none, only
+
+POLL, RENEW, LEASE_END = TimerDue((Timer.POLL, "")), TimerDue((Timer.RENEW, "")), TimerDue((Timer.LEASE, ""))
+DRAIN, LEAVE = TimerDue((Timer.DRAIN, "")), TimerDue((Timer.LEAVE, ""))
+
+
+def over(scene: Scene, run_id: str) -> list[object]:
+    """Everything up to the moment when Redis was told of the end."""
+    scene.exit(run_id)
+    return list(scene.tell(LogsShipped(run_id)))
+
+
+# ------------------------------------------------------------------ claiming
+def test_it_asks_for_as_many_runs_as_it_has_slots() -> None:
+    assert only(AskForRuns, Scene(limit=3).first) == AskForRuns(("default",), 3)
+
+
+def test_one_claim_is_on_its_way_at_a_time_and_a_wake_up_meanwhile_is_not_forgotten() -> None:
+    scene = Scene()
+    assert none(AskForRuns, scene.tell(Woken()))
+    assert only(AskForRuns, scene.tell(Claimed(scene.now, ())))
+
+
+def test_it_polls_every_two_seconds_when_nobody_wakes_it() -> None:
+    scene = Scene()
+    assert only(SetTimer, scene.tell(Claimed(scene.now, ()))) == SetTimer((Timer.POLL, ""), scene.now + 2)
+    assert only(AskForRuns, scene.tell(POLL, after=2))
+
+
+def test_an_ended_run_makes_room_for_the_next_claim_right_behind_its_finish() -> None:
+    scene = Scene(limit=1)
+    scene.run()
+    actions = over(scene, "r1")
+    kinds = [type(action) for action in actions if isinstance(action, Deliver | AskForRuns)]
+    assert kinds == [Deliver, AskForRuns]
+
+
+def test_more_in_the_answer_asks_again_while_slots_are_free() -> None:
+    scene = Scene(limit=2)
+    assert only(AskForRuns, scene.tell(Claimed(scene.now, (an_order(),), more=True))).count == 1
+
+
+def test_nothing_is_claimed_while_redis_asks_for_a_hold() -> None:
+    scene = Scene()
+    assert only(SetTimer, scene.tell(Claimed(scene.now, (), hold_seconds=3.0))).at == scene.now + 3
+    assert none(AskForRuns, scene.tell(Woken(), after=1))
+    assert only(AskForRuns, scene.tell(POLL, after=2))
+
+
+def test_a_failed_claim_is_made_again_by_the_next_poll() -> None:
+    scene = Scene()
+    assert only(SetTimer, scene.tell(ClaimFailed())).key == (Timer.POLL, "")
+    assert only(AskForRuns, scene.tell(POLL, after=1))
+
+
+def test_a_queue_whose_next_run_has_no_code_here_is_left_alone_longer_each_time() -> None:
+    scene = Scene(queues=("a", "b"))
+    refused = LaunchRefused("r1", NotOnThisMachine("h1 has no /flows/flow.py"))
+    scene.launch(an_order(queue="a"))
+    assert only(AskForRuns, scene.tell(refused)).queues == ("b",)
+    scene.tell(Claimed(scene.now, ()))
+    assert only(AskForRuns, scene.tell(Woken(), after=1.0)).queues == ("a", "b")
+    scene.tell(Delivered("r1"))
+    scene.launch(an_order(queue="a"))
+    assert only(AskForRuns, scene.tell(refused, after=1.0)).queues == ("b",)
+    scene.tell(Claimed(scene.now, ()))
+    assert only(AskForRuns, scene.tell(Woken(), after=1.5)).queues == ("b",)
+
+
+def test_a_run_whose_record_is_not_usable_fails_and_the_others_go_on() -> None:
+    scene = Scene()
+    actions = scene.tell(Claimed(scene.now, (an_order(),), refused=((Ref("bad", 1, "c"), "no spec"),)))
+    said = only(Deliver, actions)
+    assert isinstance(said.delivery, Outcome) and said.delivery.reason == "no spec" and only(Launch, actions)
+
+
+def test_a_run_that_comes_back_while_its_old_attempt_is_still_dying_waits() -> None:
+    scene = Scene()
+    scene.run()
+    scene.tell(Renewed(scene.now, frozenset(), (("r1", Verdict.LOST),)))
+    scene.tell(Woken())
+    actions = scene.launch(an_order())
+    assert none(Launch, actions) and isinstance(only(Deliver, actions).delivery, GiveBack)
+
+
+# ------------------------------------------------------------------ leases
+def test_leases_are_renewed_every_five_seconds_with_what_is_held() -> None:
+    scene = Scene()
+    scene.run()
+    assert only(Renew, scene.tell(RENEW, after=5)).held == ((an_order().ref, True),)
+    assert SetTimer((Timer.RENEW, ""), scene.now + 5) in scene.tell(Renewed(scene.now, frozenset({"r1"})))
+
+
+def test_a_cancel_renews_at_once_and_again_when_one_was_on_its_way() -> None:
+    scene = Scene()
+    scene.run()
+    assert only(Renew, scene.tell(Woken(cancel=True)))
+    assert none(Renew, scene.tell(Woken(cancel=True)))
+    assert SetTimer((Timer.RENEW, ""), scene.now) in scene.tell(Renewed(scene.now, frozenset({"r1"})))
+
+
+def test_the_kernel_kills_at_the_lease_and_the_agent_three_seconds_before() -> None:
+    scene = Scene()
+    claimed_at = scene.now
+    actions = scene.launch()
+    assert only(SetDeadMan, actions).at == claimed_at + LEASE
+    assert SetTimer((Timer.LEASE, ""), claimed_at + LEASE - 3) in actions
+
+
+def test_a_renewal_counts_from_when_it_was_sent() -> None:
+    scene = Scene()
+    scene.run()
+    sent_at = scene.now + 5
+    actions = scene.tell(Renewed(sent_at, frozenset({"r1"})), after=6)
+    assert only(SetDeadMan, actions).at == sent_at + LEASE
+
+
+def test_when_cut_off_the_runs_are_killed_before_the_lease_ends_and_given_back_later() -> None:
+    scene = Scene()
+    scene.run()
+    scene.tell(NotRenewed(scene.now + 5, away=False), after=6)
+    assert none(KillTree, scene.tell(LEASE_END, after=20))
+    assert only(KillTree, scene.tell(LEASE_END, after=1))
+    scene.exit(signal=9)
+    assert isinstance(only(Deliver, scene.tell(LogsShipped("r1"))).delivery, GiveBack)
+
+
+def test_while_redis_is_away_the_runs_go_on() -> None:
+    scene = Scene()
+    scene.run()
+    for _ in range(100):
+        actions = scene.tell(NotRenewed(scene.now, away=True), after=1)
+        assert none(KillTree, actions) and none(AskForRuns, actions)
+    assert none(KillTree, scene.tell(LEASE_END))
+
+
+def test_an_outage_of_more_than_two_minutes_ends_the_runs() -> None:
+    scene = Scene()
+    scene.run()
+    scene.tell(NotRenewed(scene.now, away=True))
+    assert none(KillTree, scene.tell(NotRenewed(scene.now + 119, away=True), after=119))
+    assert only(KillTree, scene.tell(NotRenewed(scene.now + 2, away=True), after=2))
+
+
+def test_a_queue_that_keeps_its_runs_when_cut_has_neither_deadline() -> None:
+    scene = Scene()
+    actions = scene.launch(an_order(keep_when_cut=True))
+    assert none(SetDeadMan, actions)
+
+
+def test_nothing_is_claimed_while_renewals_fail_and_at_once_when_they_succeed_again() -> None:
+    scene = Scene()
+    scene.tell(Claimed(scene.now, ()))
+    scene.tell(NotRenewed(scene.now, away=True))
+    assert none(AskForRuns, scene.tell(POLL)) and none(AskForRuns, scene.tell(Woken()))
+    assert only(AskForRuns, scene.tell(Renewed(scene.now, frozenset())))
+
+
+def test_an_agent_that_redis_does_not_know_registers_again() -> None:
+    scene = Scene()
+    assert only(Register, scene.tell(Renewed(scene.now, frozenset(), registered=False)))
+
+
+def test_a_gone_tree_needs_no_deadline_any_more() -> None:
+    scene = Scene()
+    scene.run()
+    scene.tell(Exited("r1", Exit(code=0)))
+    assert only(SetDeadMan, scene.tell(TreeGone("r1"))).at is None
+
+
+# ------------------------------------------------------------------ the end
+def test_the_first_signal_stops_claiming_and_lets_runs_end() -> None:
+    scene = Scene()
+    scene.run()
+    assert none(Terminate, scene.tell(Signalled()))
+    assert none(AskForRuns, scene.tell(Woken()))
+    over(scene, "r1")
+    assert only(Leave, scene.tell(Delivered("r1")))
+
+
+def test_an_idle_agent_leaves_at_the_first_signal() -> None:
+    assert only(Leave, Scene().tell(Signalled()))
+
+
+def test_what_a_claim_still_brings_while_draining_is_given_back_unstarted() -> None:
+    scene = Scene()
+    scene.run()
+    scene.tell(Woken())
+    scene.tell(Signalled())
+    actions = scene.launch(an_order("r2"))
+    assert none(Launch, actions) and isinstance(only(Deliver, actions).delivery, GiveBack)
+
+
+def test_the_second_signal_ends_the_runs_and_gives_them_back() -> None:
+    scene = Scene()
+    scene.run()
+    scene.tell(Signalled())
+    assert only(Terminate, scene.tell(Signalled()))
+    scene.exit(signal=15)
+    assert isinstance(only(Deliver, scene.tell(LogsShipped("r1"))).delivery, GiveBack)
+    assert only(Leave, scene.tell(Delivered("r1")))
+
+
+def test_a_drain_ends_the_runs_when_its_time_is_over() -> None:
+    scene = Scene(drain_seconds=60)
+    scene.run()
+    assert SetTimer((Timer.DRAIN, ""), scene.now + 60) in scene.tell(Signalled())
+    assert only(Terminate, scene.tell(DRAIN, after=60))
+
+
+def test_an_operators_drain_that_is_told_with_every_renewal_is_no_second_signal() -> None:
+    scene = Scene()
+    scene.run()
+    for _ in range(3):
+        told = Renewed(scene.now, frozenset({"r1"}), level=EndLevel.DRAIN)
+        assert none(Terminate, scene.tell(told))
+    assert only(Terminate, scene.tell(Renewed(scene.now, frozenset({"r1"}), level=EndLevel.STOP)))
+
+
+def test_a_supervisor_without_its_keeper_kills_at_once() -> None:
+    scene = Scene()
+    scene.run()
+    assert only(KillTree, scene.tell(AskedToEnd(EndLevel.ABANDON)))
+
+
+def test_a_stopping_agent_does_not_wait_for_ever_for_redis() -> None:
+    scene = Scene()
+    scene.run()
+    scene.tell(Signalled())
+    scene.tell(Signalled())
+    scene.exit(signal=15)
+    timer = next(a for a in scene.tell(LogsShipped("r1")) if isinstance(a, SetTimer))
+    assert (timer.key, timer.at) == ((Timer.LEAVE, ""), scene.now + 2)
+    assert only(Leave, scene.tell(LEAVE, after=2))
