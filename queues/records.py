@@ -18,10 +18,10 @@ class Move:
     reason: str
 
     @classmethod
-    def parse(cls, line: str) -> Self:
-        """Read a history field: `<at us> <STATE> <actor> <reason>`."""
-        at, state, actor, reason = line.split(" ", 3)
-        return cls(at_us=int(at), state=State(state), actor=actor, reason=reason)
+    def parse(cls, line: str, created_us: int) -> Self:
+        """Read a history field: `<us since the run was made> <STATE> <actor> <reason>`."""
+        after, state, actor, reason = (*line.split(" ", 3), "")[:4]
+        return cls(at_us=created_us + int(after), state=State(state), actor=actor, reason=reason)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +100,7 @@ class Run:
             failures=number("failures") or 0,
             reason=text.get("reason", ""),
             fields={name: text[name] for name in text if name not in RESERVED_FIELDS and not is_move(name)},
-            history=tuple(Move.parse(line) for _, line in moves),
+            history=tuple(Move.parse(line, number("created") or 0) for _, line in moves),
         )
 
 

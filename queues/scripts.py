@@ -21,10 +21,12 @@ def generated_lua() -> str:
     def names(states: frozenset[Any]) -> str:
         return "".join(f"{state}=true," for state in sorted(states))
 
-    edges = "".join(f"{before}={{{names(after)}}}," for before, after in TRANSITIONS.items())
+    moves = [("", after) for after in sorted(INITIAL)]
+    moves += [(before, after) for before, onward in TRANSITIONS.items() for after in sorted(onward)]
+    edges = "".join(f"['{before}>{after}']=true," for before, after in moves)
     data = "".join(f"\\{byte:03d}" for byte in RQ_JOB_DATA)
     return (
-        f"local EDGES = {{[''] = {{{names(INITIAL)}}},{edges}}}\n"
+        f"local EDGES = {{{edges}}}\n"
         f"local HELD = {{{names(HELD)}}} local TERMINAL = {{{names(TERMINAL)}}}\n"
         f"local RQ_DATA = '{data}' local DEFAULT_QUEUE = {{'{DEFAULT_QUEUE}', '{queue_id(DEFAULT_QUEUE)}'}}\n"
     )

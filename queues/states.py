@@ -79,3 +79,10 @@ AWAITING_RETRY = "AwaitingRetry"
 def may_move(before: State, after: State) -> bool:
     """Say whether the table allows the move."""
     return after in TRANSITIONS[before]
+
+
+def drawing() -> str:
+    """Draw the table as a Mermaid state diagram, for the pages that explain it."""
+    lines = ["stateDiagram-v2", *(f"    [*] --> {state}" for state in State if state in INITIAL)]
+    lines += [f"    {before} --> {after}" for before in State for after in State if after in TRANSITIONS[before]]
+    return "\n".join([*lines, *(f"    {state} --> [*]" for state in State if state in TERMINAL)])

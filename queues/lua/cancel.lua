@@ -13,12 +13,12 @@ if before == 'CANCELLING' or before == 'CANCELLED' and run.cancel_requested then
 end
 
 if may(run, 'CANCELLING') then
-  move(run, 'CANCELLING', A.actor, A.reason, {cancel_requested = NOW})
+  move(run, 'CANCELLING', A.actor, A.reason, {cancel_requested = AT})
   nudge(run.agent, 'cancel', 2)
 elseif may(run, 'CANCELLED') then
   call('ZREM', P .. 'delayed', run.id)
   leave_line(run)
-  settle(run, 'CANCELLED', A.actor, A.reason, {cancel_requested = NOW})
+  settle(run, 'CANCELLED', A.actor, A.reason, {cancel_requested = AT})
   represent(run)
 else
   return refuse_move(run)

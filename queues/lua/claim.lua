@@ -99,7 +99,7 @@ end
 local function note_idle(count, more)
   local queues = table.concat(A.queues, '\n')
   if count >= A.count or more then return unidle(A.agent, queues) end
-  for _, queue in ipairs(A.queues) do call('ZADD', P .. 'idle:' .. queue, 'NX', us(NOW), A.agent) end
+  for _, queue in ipairs(A.queues) do call('ZADD', P .. 'idle:' .. queue, 'NX', AT, A.agent) end
   call('SET', P .. 'idling:' .. A.agent, queues, 'EX', 15)
 end
 

@@ -11,7 +11,7 @@ end
 
 -- Runs of one call without a due time stand in line in their order: each is due a microsecond after the one before.
 local function record(new, due)
-  local run = {id = new.id, queue = new.queue, due = us(due), created = us(NOW)}
+  local run = {id = new.id, queue = new.queue, due = us(due), created = AT}
   local fields = new.record
   fields.schema, fields.queue, fields.due, fields.created = '1', run.queue, run.due, run.created
   for _, group in ipairs(split(fields.groups)) do call('ZADD', P .. 'group:' .. group, run.created, run.id) end

@@ -31,7 +31,7 @@ elseif A.retry_in_us then
   retry(changes)
 else
   -- The confirm of a run that completed can only be missing when Redis lost the end of its log.
-  if not may(run, A.state) then move(run, 'RUNNING', actor, 'its confirm was lost', {started = NOW}) end
+  if not may(run, A.state) then move(run, 'RUNNING', actor, 'its confirm was lost', {started = AT}) end
   changes.state_name = A.name
   settle(run, A.state, actor, A.reason, changes)
 end

@@ -8,11 +8,12 @@ local P = KEYS[1] .. ':'
 local A = cmsgpack.unpack(ARGV[1])
 local BITE = 64 -- bytes of the longest value that keeps a hash in its compact encoding
 
--- `..` and tostring keep 14 digits of a number: every time is written by this.
-local function us(n) return string.format('%.0f', n) end
+-- `..` and tostring keep 14 digits of a number: every time is written by this. (%d is exact here, and twice as fast as %.0f.)
+local function us(n) return string.format('%d', n) end
 
 local clock = call('TIME')
 local NOW = tonumber(clock[1]) * 1000000 + tonumber(clock[2]) + tonumber(ARGV[2])
+local AT = us(NOW)
 
 local function split(text)
   local parts = {}
@@ -91,7 +92,9 @@ local function write(run, changes)
   if #set > 0 then call('HSET', P .. 'run:' .. run.id, unpack(set)) end
 end
 
-local ALIVE_ONLY = {id = true, limits = true, held = true, parked = true, on_lost = true, max_lost = true, settled = true}
+local ALIVE_ONLY = {
+  id = true, limits = true, held = true, parked = true, on_lost = true, max_lost = true, settled = true, moves = true,
+}
 
 -- Write a finished record anew without what only mattered while it lived: a hash that ever grew never shrinks in place.
 local function rewrite(run, changes)
@@ -105,15 +108,16 @@ local function rewrite(run, changes)
 end
 
 ------------------------------------------------------------------------ the one way to change a state
-local function may(run, to) return EDGES[run.state or ''][to] == true end
+local function may(run, to) return EDGES[(run.state or '') .. '>' .. to] == true end
 
 local function refuse_move(run)
-  return refuse('refused', {run = run.id, state = run.state, since = tonumber(string.match(run['h' .. run.moves], '^%d+'))})
+  return refuse('refused', {run = run.id, state = run.state, since = tonumber(run.ended or run.created)})
 end
 
 local KEEP_FIRST, KEEP_LAST = 8, 64 -- moves a history keeps; those between are dropped
 
 -- Move a run to a state: guard, state, history, index, event. `changes` are written with it.
+-- A line of the history is `<microseconds since the run was made> <STATE> <actor> <reason>`, in the fields h1, h2 …
 local function move(run, to, actor, reason, changes)
   if not may(run, to) then error('illegal move of ' .. run.id .. ' from ' .. (run.state or 'nothing') .. ' to ' .. to) end
   local from, n = run.state, tonumber(run.moves or 0) + 1
@@ -121,17 +125,18 @@ local function move(run, to, actor, reason, changes)
   changes.state, changes.moves = to, tostring(n)
   changes.reason = reason ~= '' and string.sub(reason, 1, 4 * BITE) or false
   if changes.state_name == nil then changes.state_name = false end
-  changes['h' .. n] = string.sub(us(NOW) .. ' ' .. to .. ' ' .. actor .. ' ' .. reason, 1, 4 * BITE)
+  local line = us(NOW - run.created) .. ' ' .. to .. ' ' .. actor .. (reason ~= '' and ' ' .. reason or '')
+  changes['h' .. n] = string.sub(line, 1, 4 * BITE)
   if n > KEEP_FIRST + KEEP_LAST then changes['h' .. (n - KEEP_LAST)] = false end
   if TERMINAL[to] then
-    changes.ended = NOW
+    changes.ended = AT
     rewrite(run, changes)
   else
     write(run, changes)
   end
   if from then call('ZREM', P .. 'runs:' .. from, run.id) end
   call('ZADD', P .. 'runs:' .. to, run.created, run.id)
-  call('XADD', P .. 'events', 'MAXLEN', '~', 20000, '*', 'run', run.id, 'at', us(NOW), 'from', from or '', 'to', to,
+  call('XADD', P .. 'events', 'MAXLEN', '~', 20000, '*', 'run', run.id, 'at', AT, 'from', from or '', 'to', to,
     'name', run.state_name or '', 'queue', run.queue, 'actor', actor, 'reason', run.reason or '',
     'attempt', run.attempt or '0', 'token', run.token or '0', 'agent', run.agent or '', 'held', run.held or '')
 end
@@ -154,6 +159,6 @@ end
 
 -- Keep a change that an operator made, for `inspect`.
 local function changed(subject, field, old, new)
-  call('XADD', P .. 'changes', 'MAXLEN', '~', 10000, '*', 'at', us(NOW), 'actor', A.actor, 'subject', subject,
+  call('XADD', P .. 'changes', 'MAXLEN', '~', 10000, '*', 'at', AT, 'actor', A.actor, 'subject', subject,
     'field', field, 'old', old or '', 'new', new or '')
 end

@@ -32,7 +32,7 @@ local function renew(id, token, claim, confirmed)
   local same = run and HELD[run.state] and run.token == us(token) and run.claim == claim
   if not same and not adopt(run, token, claim) then table.insert(lost, id) return end
   if run.state == 'PENDING' and confirmed then
-    move(run, 'RUNNING', 'agent:' .. A.agent, 'its confirm was lost', {started = NOW})
+    move(run, 'RUNNING', 'agent:' .. A.agent, 'its confirm was lost', {started = AT})
   end
   if overdue(run) then table.insert(stalled, id) return end
   if run.state == 'CANCELLING' then table.insert(cancelling, id) end
@@ -68,13 +68,13 @@ local function heartbeat()
   local instance = call('HGET', key, 'instance')
   if not instance or A.info.instance and A.info.instance ~= instance then return false end
   if call('EXISTS', worker) == 0 then return false end
-  local flat = {'state', A.state, 'seen', us(NOW)}
+  local flat = {'state', A.state, 'seen', AT}
   for name, value in pairs(A.info) do
     flat[#flat + 1] = name
     flat[#flat + 1] = value
   end
   call('HSET', key, unpack(flat))
-  call('ZADD', P .. 'agents', us(NOW), A.agent)
+  call('ZADD', P .. 'agents', AT, A.agent)
   show_rq(worker)
   return true, call('HGET', key, 'request') or nil
 end

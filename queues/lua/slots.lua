@@ -78,7 +78,7 @@ end
 
 ------------------------------------------------------------------------ queues
 local function make_queue(name, settings)
-  local flat = {'created', us(NOW), 'paused', '0'}
+  local flat = {'created', AT, 'paused', '0'}
   for field, value in pairs(settings) do
     flat[#flat + 1] = field
     flat[#flat + 1] = value
@@ -183,7 +183,7 @@ local function owned(run) return has_pair(run) and HELD[run.state] end
 local function take(run, agent, lease_us)
   local needed = {'queue:' .. run.queue, unpack(split(run.limits))}
   for _, limit in ipairs(needed) do
-    call('ZADD', P .. 'holders:' .. limit, us(NOW), run.id)
+    call('ZADD', P .. 'holders:' .. limit, AT, run.id)
     if rooms[limit] then rooms[limit] = rooms[limit] - 1 end
   end
   call('ZADD', P .. 'leases', us(NOW + lease_us), run.id)

@@ -41,7 +41,7 @@ class World:
 def look(floor: Floor) -> World:
     """Read the world."""
     prefix = f"{floor.keys.prefix}:"
-    keys = [key.decode().removeprefix(prefix) for key in floor.redis.keys()]
+    keys = [key.decode().removeprefix(prefix) for key in floor.redis.keys("*")]
     ids = [key.removeprefix("run:") for key in keys if key.startswith("run:")]
     queued = [key for key in keys if key.startswith("rq:queue:")]
     sorted_sets = [key for key in keys if key.startswith(("holders:", "waiting:", "parked:", "runs:"))] + ["leases"]
@@ -105,7 +105,7 @@ def check_parking(world: World) -> None:
 
 
 def next_claims(world: World, queues: list[tuple[int, str]], count: int) -> list[str]:
-    """The runs that one claim on these (priority, queue) must give, in order; the world is changed as they are taken."""
+    """The runs that one claim on these (priority, queue) must give, in order; the world changes as they are taken."""
     taken: list[str] = []
     while len(taken) < count and (run_id := next_claim(world, queues)):
         taken.append(run_id)

@@ -1,4 +1,4 @@
-"""Random operations against a brute-force oracle: a claim gives exactly the run that must be next, and never too many."""
+"""Random operations against a brute-force oracle: a claim gives exactly the runs that must be next, never too many."""
 
 from __future__ import annotations
 

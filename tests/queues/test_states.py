@@ -1,6 +1,9 @@
 """The table of legal moves, by itself."""
 
-from queues.states import HELD, INITIAL, TERMINAL, TRANSITIONS, State, may_move
+from importlib.resources import files
+from inspect import getsource
+
+from queues.states import HELD, INITIAL, TERMINAL, TRANSITIONS, State, drawing, may_move
 
 
 def test_every_state_has_its_row_in_the_table() -> None:
@@ -12,7 +15,7 @@ def test_terminal_states_lead_nowhere() -> None:
     assert all(not TRANSITIONS[state] for state in TERMINAL)
 
 
-def test_every_state_but_paused_can_be_reached_from_a_new_run_and_can_end() -> None:
+def test_every_state_can_be_reached_from_a_new_run() -> None:
     reached, rest = set(INITIAL), list(INITIAL)
     while rest:
         for after in TRANSITIONS[rest.pop()] - reached:
@@ -32,9 +35,12 @@ def test_every_held_state_can_end_cancelled_and_no_waiting_state_starts_running_
 
 
 def test_every_state_explains_itself_in_the_source() -> None:
-    from inspect import getsource
-
     lines = getsource(State).splitlines()
     values = [number for number, line in enumerate(lines) if " = " in line]
     assert len(values) == len(State)
     assert all(lines[number + 1].strip().startswith('"""') for number in values)
+
+
+def test_the_drawing_on_the_page_is_made_from_the_table() -> None:
+    assert f"```mermaid\n{drawing()}\n```" in files("queues").joinpath("README.md").read_text()
+    assert drawing().count("-->") == len(INITIAL) + len(TERMINAL) + sum(len(onward) for onward in TRANSITIONS.values())
