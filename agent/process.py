@@ -24,7 +24,7 @@ from agent.kernel import DeadManTimer, adopt_orphans, hide_memory, signal_at_dea
 from agent.lease_clock import LeaseClock
 from agent.logs.shipping import Shipping
 from agent.loop import Loop, Mailbox
-from agent.messages import AskedToEnd, EndLevel, Signalled
+from agent.messages import AskedToEnd, EndLevel, Signalled, Woken
 from agent.options import AgentOptions, host_name
 from agent.ordering import order_of
 from agent.orders import Order
@@ -77,7 +77,8 @@ class Supervisor:
         self.environment = environment
         self.patience = Patience()
         self.mailbox = Mailbox()
-        self.clients = RedisClients(options)
+        # A server that was started anew may have lost what it was told last: the leases are renewed at once.
+        self.clients = RedisClients(options, on_return=lambda: self.mailbox.post(Woken(cancel=True)))
 
     def run(self) -> int:
         """Serve until told to end."""

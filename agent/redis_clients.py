@@ -1,10 +1,13 @@
 """The connections of one agent: one client per thread, since none may wait behind another's call."""
 
+from collections.abc import Callable
+
 import redis
 
 from agent.options import AgentOptions
 from agent.waking import BLOCK_SECONDS
 from queues.connection import connect, connect_blocking
+from queues.recovery import Greeting, WindowLength
 from queues.scripts import Scripts
 
 RENEW_TIMEOUT_SECONDS = 1.0
@@ -13,16 +16,21 @@ RENEW_SHARE_OF_LEASE = 0.2
 
 
 class RedisClients:
-    """Makes the clients; each connects with its first command."""
+    """Makes the clients; each connects with its first command, and every connection greets (`queues.recovery`).
 
-    def __init__(self, options: AgentOptions) -> None:
+    `on_return` is called, in any of the threads, when Redis turns out to have been started anew.
+    """
+
+    def __init__(self, options: AgentOptions, *, on_return: Callable[[], None]) -> None:
         self._prefix = options.prefix
         url = options.redis_url
+        length = WindowLength(lease_seconds=options.lease_seconds, grace_seconds=options.grace_seconds)
+        greet = Greeting(options.prefix, length=length, on_return=on_return)
         patience = min(RENEW_TIMEOUT_SECONDS, RENEW_SHARE_OF_LEASE * options.lease_seconds)
-        self.calls = connect(url, name="headgate-agent", eager=False)
-        self.renewals = connect(url, name="headgate-agent-renew", timeout=patience, eager=False)
-        self.shipping = connect(url, name="headgate-agent-logs", eager=False)
-        self.waking = connect_blocking(url, name="headgate-agent-wake", longest_block=BLOCK_SECONDS)
+        self.calls = connect(url, name="headgate-agent", greet=greet, eager=False)
+        self.renewals = connect(url, name="headgate-agent-renew", timeout=patience, greet=greet, eager=False)
+        self.shipping = connect(url, name="headgate-agent-logs", greet=greet, eager=False)
+        self.waking = connect_blocking(url, name="headgate-agent-wake", longest_block=BLOCK_SECONDS, greet=greet)
 
     def scripts(self, client: redis.Redis) -> Scripts:
         """The verbs of floor 0 on one of the clients."""
