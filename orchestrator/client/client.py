@@ -2,120 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self
+from types import TracebackType
+from typing import Self
 
-from orchestrator.client.values import (
-    AgentDetail,
-    AgentInfo,
-    Cancelled,
-    Deployed,
-    Deployment,
-    DeploymentDeleted,
-    DeploymentDetail,
-    Explanation,
-    FlowRun,
-    FlowRunDetail,
-    LogLine,
-    PreviewRun,
-    WorkQueue,
-    WorkQueueDetail,
-)
-
-if TYPE_CHECKING:
-    from orchestrator.config import Settings
+from orchestrator.client.agents import AgentVerbs
+from orchestrator.client.deployments import DeploymentVerbs
+from orchestrator.client.work_queues import WorkQueueVerbs
+from orchestrator.config import Settings
+from orchestrator.store import Store
+from queues.connection import connect, masked
+from queues.redis_server import EmbeddedRedis
 
 
-class Client:
-    """Talks to the installation's Redis directly. ``ref`` everywhere: full id, unique id prefix, or name.
+class Client(DeploymentVerbs, WorkQueueVerbs, AgentVerbs):
+    """Talks to the installation's Redis directly. `ref` everywhere: full id, unique beginning of an id, or name.
 
-    An unknown ref raises ``NotFound`` with the nearest three names, an ambiguous one ``Ambiguous`` with the list.
+    An unknown ref raises NotFound with the nearest three names, an ambiguous one Ambiguous with the list; a Redis that
+    does not answer or refuses raises RedisUnreachable or RedisRefused within 3 seconds.
     """
 
-    address: str  # the Redis it talks to, password masked
+    address = ""
+    """The Redis it talks to, without user name and password."""
+
+    _embedded: EmbeddedRedis | None = None
 
     @classmethod
     def from_settings(cls, settings: Settings | None = None, *, actor: str | None = None) -> Self:
-        """A client of the installation that the settings name; without HEADGATE_REDIS_URL, of the embedded Redis."""
-        ...
+        """A client of the installation that the settings name (default: the environment's).
 
-    def __enter__(self) -> Self: ...
-    def __exit__(self, *exc: object) -> None: ...
-    def close(self) -> None: ...
-    def server_version(self) -> str: ...
+        Without a Redis URL it is the embedded Redis of the home folder, which is started when it does not run.
+        """
+        settings = settings or Settings.load()
+        embedded = None if settings.redis_url else EmbeddedRedis.acquire(settings.home, prefix=settings.prefix)
+        url = embedded.url if embedded else settings.redis_url or ""
+        try:
+            silent = settings.lease_seconds + settings.grace_seconds
+            store = Store(connect(url), settings.prefix, silent_seconds=silent)
+        except BaseException:
+            if embedded:
+                embedded.close()
+            raise
+        client = cls(store, actor=actor, late_seconds=settings.late_seconds)
+        client.address, client._embedded = masked(url), embedded
+        return client
 
-    # deployments
-    def create_from_specs(self, specs: Sequence[Mapping[str, Any]], *, create_queues: bool = False) -> list[Deployed]:
-        """Apply every spec, or none when one of them is refused."""
-        ...
+    def __enter__(self) -> Self:
+        return self
 
-    def create_from_spec(self, spec: Mapping[str, Any], *, create_queues: bool = False) -> Deployed: ...
-    def list_deployments(self, *, work_queue: str | None = None) -> list[Deployment]: ...
-    def get_deployment(self, ref: str) -> DeploymentDetail: ...
-    def delete_deployment(self, ref: str) -> DeploymentDeleted: ...
-    def pause_deployment(self, ref: str) -> Deployment: ...
-    def resume_deployment(self, ref: str) -> Deployment: ...
-    def run_deployment(
-        self,
-        ref: str,
-        parameters: Mapping[str, Any] | None = None,
-        *,
-        at: datetime | None = None,
-        request_id: str | None = None,
-    ) -> FlowRun: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
-    # flow runs
-    def get_flow_run(self, ref: str) -> FlowRunDetail: ...
-    def list_flow_runs(
-        self,
-        *,
-        limit: int = 50,
-        states: Sequence[str] = (),
-        deployment: str | None = None,
-        work_queue: str | None = None,
-        since: datetime | None = None,
-        after: str | None = None,
-    ) -> list[FlowRun]:
-        """Newest first; ``after`` is the id of the last run of the page before."""
-        ...
+    def close(self) -> None:
+        """Let go of the connection, and of the embedded Redis, which ends when nobody uses it any more."""
+        self.store.scripts.redis.close()
+        if self._embedded:
+            self._embedded.close()
 
-    def read_logs(self, ref: str, *, after: str | None = None, limit: int = 1000) -> list[LogLine]:
-        """Lines in order; ``after`` is the ``position`` of the last line read."""
-        ...
-
-    def follow_logs(self, ref: str, *, after: str | None = None) -> Iterator[LogLine]:
-        """Lines as they come; ends when the run has ended and its last line was given."""
-        ...
-
-    def watch(self, ref: str, *, timeout: float | None = None) -> Iterator[FlowRun]:
-        """The run now and after each of its moves; ends after its terminal state, or when ``timeout`` seconds passed."""
-        ...
-
-    def cancel(self, ref: str, *, reason: str | None = None, request_id: str | None = None) -> Cancelled: ...
-    def retry(self, ref: str, *, request_id: str | None = None) -> FlowRun: ...
-    def explain(self, ref: str) -> Explanation: ...
-
-    # work queues
-    def create_work_queue(
-        self,
-        name: str,
-        *,
-        limit: int | None = None,
-        priority: int | None = None,
-        lease_seconds: float | None = None,
-        description: str | None = None,
-    ) -> WorkQueue: ...
-    def list_work_queues(self) -> list[WorkQueue]: ...
-    def get_work_queue(self, ref: str) -> WorkQueueDetail: ...
-    def pause_work_queue(self, ref: str) -> WorkQueue: ...
-    def resume_work_queue(self, ref: str) -> WorkQueue: ...
-    def set_concurrency_limit(self, ref: str, limit: int) -> WorkQueue: ...
-    def clear_concurrency_limit(self, ref: str) -> WorkQueue: ...
-    def preview_work_queue(self, ref: str, *, hours: float = 24.0) -> list[PreviewRun]: ...
-
-    # agents
-    def list_agents(self) -> list[AgentInfo]: ...
-    def get_agent(self, ref: str) -> AgentDetail: ...
-    def drain_agent(self, ref: str) -> AgentInfo: ...
-    def stop_agent(self, ref: str) -> AgentInfo: ...
+    def server_version(self) -> str:
+        """The version of the Redis it talks to."""
+        info = self.store.scripts.ask(lambda client: client.info("server"))
+        return str(info["redis_version"])

@@ -1,6 +1,6 @@
 """What the client answers: frozen values whose field names are the JSON keys of the command line.
 
-Times are aware datetimes in UTC; ``to_json()`` writes them as RFC 3339 with a ``Z``.
+Times are aware datetimes in UTC; `to_json()` writes them as RFC 3339 with a `Z`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 
 def as_json(value: Any) -> Any:
-    """``value`` made of what JSON knows: dataclasses become maps, datetimes RFC 3339 UTC text, tuples lists."""
+    """`value` made of what JSON knows: dataclasses become maps, datetimes RFC 3339 UTC text, tuples lists."""
     if isinstance(value, Value):
         return value.to_json()
     if isinstance(value, datetime):
@@ -44,7 +44,7 @@ class Change(Value):
 
 @dataclass(frozen=True, kw_only=True)
 class Deployed(Value):
-    """Answer of ``create_from_specs`` for one spec. ``name`` is ``flow/deployment``."""
+    """Answer of `create_from_specs` for one spec. `name` is `flow/deployment`."""
 
     id: str
     name: str
@@ -89,7 +89,7 @@ class SkippedInstants(Value):
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment(Value):
-    """A deployment as listed. ``name`` is ``flow/deployment``, which every verb accepts."""
+    """A deployment as listed. `name` is `flow/deployment`, which every verb accepts."""
 
     id: str
     name: str
@@ -108,7 +108,7 @@ class Deployment(Value):
 
 @dataclass(frozen=True, kw_only=True)
 class DeploymentDetail(Deployment):
-    """A deployment with everything that ``inspect`` shows."""
+    """A deployment with everything that `inspect` shows."""
 
     description: str | None
     path: str
@@ -128,7 +128,7 @@ class DeploymentDetail(Deployment):
 
 @dataclass(frozen=True, kw_only=True)
 class FlowRun(Value):
-    """A flow run as listed. ``deployment`` is ``flow/deployment``; ``why`` says in one line why it is where it is."""
+    """A flow run as listed. `deployment` is `flow/deployment`; `why` says in one line why it is where it is."""
 
     id: str
     name: str
@@ -170,7 +170,7 @@ class TaskRun(Value):
 
 @dataclass(frozen=True, kw_only=True)
 class FlowRunDetail(FlowRun):
-    """A flow run with everything that ``inspect`` shows. ``result`` is the decoded JSON value of the flow."""
+    """A flow run with everything that `inspect` shows. `result` is the decoded JSON value of the flow."""
 
     deployment_id: str
     revision: int
@@ -190,7 +190,7 @@ class FlowRunDetail(FlowRun):
 
 @dataclass(frozen=True, kw_only=True)
 class Cancelled(Value):
-    """Answer of ``cancel``: ``state`` is CANCELLED at once for a waiting run, CANCELLING for a held one."""
+    """Answer of `cancel`: `state` is CANCELLED at once for a waiting run, CANCELLING for a held one."""
 
     id: str
     name: str
@@ -200,9 +200,9 @@ class Cancelled(Value):
 
 @dataclass(frozen=True, kw_only=True)
 class LogLine(Value):
-    """One line of a run's log. ``source`` is ``log``, ``stdout`` or ``stderr``; a gap has ``source == "gap"``.
+    """One line of a run's log. `source` is `log`, `stdout` or `stderr`; a gap has `source == "gap"`.
 
-    Order is (attempt, sequence); sequence counts from 1 in each attempt. ``position`` names the line to ``read_logs``.
+    Order is (attempt, sequence); sequence counts from 1 in each attempt. `position` names the line to `read_logs`.
     """
 
     timestamp: datetime
@@ -218,7 +218,7 @@ class LogLine(Value):
 
 @dataclass(frozen=True, kw_only=True)
 class WorkQueue(Value):
-    """A work queue as listed. ``queued`` counts every due run that waits, parked ones included."""
+    """A work queue as listed. `queued` counts every due run that waits, parked ones included."""
 
     id: str
     name: str
@@ -244,7 +244,7 @@ class SlotHolder(Value):
 
 @dataclass(frozen=True, kw_only=True)
 class WorkQueueDetail(WorkQueue):
-    """A work queue with everything that ``inspect`` shows."""
+    """A work queue with everything that `inspect` shows."""
 
     description: str | None
     lease_seconds: float | None
@@ -271,7 +271,7 @@ class PreviewRun(Value):
 
 @dataclass(frozen=True, kw_only=True)
 class AgentInfo(Value):
-    """An agent. ``state`` is ``running``, ``draining``, ``stopping`` or ``gone`` (no heartbeat within its lease)."""
+    """An agent. `state` is what it says of itself, or `lost` when it has been silent for longer than its lease."""
 
     id: str
     name: str
@@ -318,7 +318,7 @@ class Explanation(Value):
 
 @dataclass(frozen=True, kw_only=True)
 class DeploymentDeleted(Value):
-    """Answer of ``delete_deployment``: its waiting runs were cancelled, held ones go on, finished ones stay listed."""
+    """Answer of `delete_deployment`: its waiting runs were cancelled, held ones go on, finished ones stay listed."""
 
     id: str
     name: str

@@ -5,6 +5,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from orchestrator.store.keys import StoreKeys
@@ -15,7 +16,7 @@ from queues.records import Run
 from queues.scripts import Scripts
 
 LARGEST_SPEC = 256 << 10
-SPECS_CACHED = 256
+SPECS_CACHED = 1_000
 
 Spec = Mapping[str, Any]
 """What DeploymentSpec.to_dict() gives: JSON values only."""
@@ -50,7 +51,7 @@ class PlacedSchedule:
     """A schedule to apply: its slug, its canonical text, and its first instant after now (None: it never fires)."""
 
     slug: str
-    body: str
+    text: str
     next_us: int | None
 
 
@@ -67,7 +68,7 @@ def full_name(spec: Spec) -> str:
 class Deployments:
     """Applies, reads, pauses and deletes deployments; keeps the specs it has read, since a revision never changes.
 
-    Revision numbers go on where they stopped when a deployment is deleted and made anew: a run of the old one finds none.
+    Revision numbers go on when a deployment is deleted and made anew, so that runs of the old one find no spec.
     """
 
     def __init__(self, scripts: Scripts, keys: StoreKeys) -> None:
@@ -87,7 +88,7 @@ class Deployments:
             "offer": OFFER,
             "actor": actor,
             "schedules": [
-                {"slug": placed.slug, "body": placed.body}
+                {"slug": placed.slug, "text": placed.text}
                 | ({} if placed.next_us is None else {"next": placed.next_us})
                 for placed in schedules
             ],
@@ -135,13 +136,11 @@ class Deployments:
                 pipe.hgetall(self._keys.schedule(deployment_id))
 
         answers = self._scripts.ask_many(read)
-        found = []
-        for index, deployment_id in enumerate(deployment_ids):
-            raw = {name.decode(): value.decode() for name, value in answers[2 * index].items()}
-            spec = self.spec(deployment_id, int(raw["revision"])) if raw else None
-            if spec is not None:
-                found.append(record(deployment_id, raw, spec, answers[2 * index + 1]))
-        return found
+        raws = [{name.decode(): value.decode() for name, value in raw.items()} for raw in answers[::2]]
+        rows = zip(deployment_ids, raws, answers[1::2], strict=True)
+        there = [(one, raw, held) for one, raw, held in rows if raw]
+        specs = self.specs([(one, int(raw["revision"])) for one, raw, _ in there])
+        return [record(one, raw, spec, held) for (one, raw, held), spec in zip(there, specs, strict=True) if spec]
 
     def all(self) -> list[DeploymentRecord]:
         """List all deployments by name."""
@@ -149,17 +148,38 @@ class Deployments:
 
     def spec(self, deployment_id: str, revision: int) -> Spec | None:
         """Read one revision of a spec; None when the deployment or the revision is gone."""
-        key = (deployment_id, revision)
-        if key in self._specs:
+        return self.specs([(deployment_id, revision)])[0]
+
+    def specs(self, wanted: Sequence[tuple[str, int]]) -> list[Spec | None]:
+        """Read revisions of specs, each (deployment id, revision); one round trip for those not read before."""
+        found: dict[tuple[str, int], Spec] = {key: self._specs[key] for key in wanted if key in self._specs}
+        missing = [key for key in dict.fromkeys(wanted) if key not in found]
+
+        def read(pipe: Any) -> None:
+            for deployment_id, revision in missing:
+                pipe.hget(self._keys.specs(deployment_id), revision)
+
+        texts = self._scripts.ask_many(read) if missing else []
+        found |= {key: json.loads(text) for key, text in zip(missing, texts, strict=True) if text is not None}
+        for key, spec in found.items():
+            self._specs[key] = spec
             self._specs.move_to_end(key)
-            return self._specs[key]
-        text = self._scripts.ask(lambda client: client.hget(self._keys.specs(deployment_id), revision))
-        if text is None:
-            return None
-        self._specs[key] = json.loads(text)
-        if len(self._specs) > SPECS_CACHED:
+        while len(self._specs) > SPECS_CACHED:
             self._specs.popitem(last=False)
-        return self._specs[key]
+        return [found.get(key) for key in wanted]
+
+    def trim_specs(self, deployment_id: str, *, needed_since_us: int, keep: int) -> int:
+        """Remove revisions that were replaced before a time, but for the newest `keep`; gives how many were removed."""
+        key = self._keys.specs(deployment_id)
+        raw = self._scripts.ask(lambda client: client.hgetall(key) if client.hlen(key) > 2 * keep else {})
+        applied = sorted((int(name[3:]), int(at)) for name, at in raw.items() if name.startswith(b"at:"))
+        old = [revision for (revision, _), (_, replaced_us) in pairwise(applied) if replaced_us < needed_since_us][
+            : max(len(applied) - keep, 0)
+        ]
+        if old:
+            fields = [name for revision in old for name in (str(revision), f"at:{revision}")]
+            self._scripts.ask(lambda client: client.hdel(key, *fields))
+        return len(old)
 
     def set_paused(self, deployment_id: str, paused: bool, next_due: Mapping[str, int], actor: str) -> bool:
         """Switch the schedules of a deployment off or on; `next_due` has slug -> microseconds, for switching on."""
@@ -172,7 +192,9 @@ class Deployments:
         return bool(self._scripts.call("delete_deployment", id=deployment_id, actor=actor, offer=OFFER))
 
 
-def record(deployment_id: str, raw: Mapping[str, str], spec: Spec, schedules: Mapping[bytes, bytes]) -> DeploymentRecord:
+def record(
+    deployment_id: str, raw: Mapping[str, str], spec: Spec, schedules: Mapping[bytes, bytes]
+) -> DeploymentRecord:
     """Make the value of a deployment's hashes."""
     revision = int(raw["revision"])
     return DeploymentRecord(

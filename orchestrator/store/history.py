@@ -13,7 +13,7 @@ PIECE = 500
 
 @dataclass(frozen=True, kw_only=True)
 class ChangeRecord:
-    """One change: `subject` is queue:…, deployment:…, tag:… or agent:…; `old` and `new` are None where there was nothing."""
+    """One change of a `subject` such as queue:…, deployment:…; `old` and `new` are None where there was nothing."""
 
     at_us: int
     actor: str
@@ -35,14 +35,16 @@ class Changes:
         found: list[ChangeRecord] = []
         top = "+"
         for _ in range(LOOKED_AT // PIECE):
-            entries = self._scripts.ask(
-                lambda client, top=top: client.xrevrange(self._keys.changes, max=top, min="-", count=PIECE)
-            )
+            entries = self._piece(top)
             found += [change for change in map(parsed, (fields for _, fields in entries)) if change.subject == subject]
             if len(entries) < PIECE or len(found) >= limit:
                 break
             top = f"({entries[-1][0].decode()}"
         return found[:limit]
+
+    def _piece(self, top: str) -> list[tuple[bytes, dict[bytes, bytes]]]:
+        key = self._keys.changes
+        return list(self._scripts.ask(lambda client: client.xrevrange(key, max=top, count=PIECE)))
 
 
 def parsed(fields: dict[bytes, bytes]) -> ChangeRecord:

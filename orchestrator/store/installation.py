@@ -11,6 +11,7 @@ from orchestrator.store.schedules import Schedules
 from orchestrator.store.tasks import Tasks
 from queues.keys import DEFAULT_PREFIX
 from queues.limits import Limits
+from queues.presence import Presence
 from queues.records import Run
 from queues.runs import Runs
 from queues.scripts import Scripts
@@ -18,9 +19,14 @@ from queues.work_queue import WorkQueues
 
 
 class Store:
-    """The parts of the store over one Redis client. `offset_us` moves the clock of every script, for tests."""
+    """The parts of the store over one Redis client. `offset_us` moves the clock of every script, for tests.
 
-    def __init__(self, client: redis.Redis, prefix: str = DEFAULT_PREFIX, *, offset_us: int = 0) -> None:
+    An agent that is silent for `silent_seconds` (lease and grace) counts as lost.
+    """
+
+    def __init__(
+        self, client: redis.Redis, prefix: str = DEFAULT_PREFIX, *, offset_us: int = 0, silent_seconds: float = 32.0
+    ) -> None:
         self.keys = StoreKeys(prefix)
         self.scripts = Scripts(client, prefix, offset_us=offset_us)
         """The verbs of floor 0."""
@@ -29,6 +35,7 @@ class Store:
         self.records = Runs(self.scripts)
         self.queues = WorkQueues(self.scripts)
         self.limits = Limits(self.scripts)
+        self.presence = Presence(self.scripts, silent_seconds=silent_seconds)
         self.deployments = Deployments(self.own_scripts, self.keys)
         self.schedules = Schedules(self.own_scripts, self.keys)
         self.runs = FlowRuns(self.own_scripts, self.keys, self.records)

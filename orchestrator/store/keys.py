@@ -13,7 +13,7 @@ class StoreKeys(Keys):
         self.revisions = f"{prefix}:revisions"
         """Hash: deployment id -> the last revision given; outlives the deployment, so that no number comes twice."""
         self.due = f"{prefix}:due"
-        """Sorted set: deployment id/slug -> when the scheduler looks at this schedule next; a hint, the cursor counts."""
+        """Sorted set: deployment id/slug -> when the scheduler looks at this schedule next; the cursor decides."""
         self.leader = f"{prefix}:scheduler"
         """Hash: owner, until, epoch of the scheduler that leads."""
         self.log_ages = f"{prefix}:log_ages"

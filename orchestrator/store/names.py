@@ -35,4 +35,5 @@ def not_found(kind: str, wanted: str, names: Iterable[str], hint: str | None = N
 def ambiguous(kind: str, wanted: str, fitting: Sequence[str]) -> Ambiguous:
     """Say that more than one thing is called so, and which."""
     listed = ", ".join(fitting[:LISTED]) + (", …" if len(fitting) > LISTED else "")
-    return Ambiguous(f"{shown(wanted)} fits {len(fitting)} {kind}s: {listed}", field=kind.upper(), hint="give more of the id")
+    text = f"{shown(wanted)} fits {len(fitting)} {kind}s: {listed}"
+    return Ambiguous(text, field=kind.upper(), hint="give more of the id")

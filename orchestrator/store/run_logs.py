@@ -74,6 +74,8 @@ class RunLogs:
 
         Answers `stored`, `known` (they were there), `lost` (another claim writes this attempt) or `gone` (no such run).
         """
+        if not records:
+            return "known"
         batch = msgpack.packb([first_seq, [trimmed(record) for record in records]], unicode_errors="surrogatepass")
         if len(batch) > LARGEST_BATCH and len(records) > 1:
             half = len(records) // 2
@@ -106,6 +108,11 @@ class RunLogs:
             lines += fresh
             position = fresh[-1].at
         return lines
+
+    def wait(self, run_id: str, after: Position, milliseconds: int) -> None:
+        """Block until there is a line after a position, or so long; the client's socket time-out must be longer."""
+        key = self._keys.logs(run_id)
+        self._scripts.ask(lambda client: client.xread({key: str(after)}, count=1, block=milliseconds))
 
     def size(self, run_id: str) -> int:
         """Count the bytes that a run's log takes."""
@@ -143,9 +150,7 @@ def trimmed(record: LogRecord) -> list[Any]:
 def decoded(entry_id: bytes, fields: dict[bytes, bytes]) -> tuple[int, int, list[LogRecord]]:
     """Read one entry of the stream: attempt, first sequence number, records."""
     attempt = int(entry_id.partition(b"-")[0])
-    first, rows = msgpack.unpackb(
-        fields[b"b"], unicode_errors="replace", max_buffer_size=2 * LARGEST_BATCH, strict_map_key=True
-    )
+    first, rows = msgpack.unpackb(fields[b"b"], unicode_errors="replace", strict_map_key=True)
     return attempt, first, [LogRecord(*row) for row in rows]
 
 

@@ -1,7 +1,7 @@
 """Flow runs in Redis: made from a deployment, found by what people call them, listed newest first in bounded steps."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from orchestrator.store.deployments import DeploymentRecord
 from orchestrator.store.keys import StoreKeys, deployment_limit
 from orchestrator.store.names import ID_PART, UUID, ambiguous, not_found
 from queues.records import Run
-from queues.runs import MOST_LIMITS, NewRun, Runs
+from queues.runs import NewRun, Runs
 from queues.scripts import Scripts
 from queues.states import State
 
@@ -21,9 +21,6 @@ EXAMINED_PER_CALL = 2_000
 
 NAMES_SEARCHED = 100_000
 """Newest runs among which a name is sought; an id is sought among all."""
-
-MOST_TAGS = MOST_LIMITS - 1
-"""Tags that count as limits of a run, besides its deployment."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +44,7 @@ def new_run(
     reason: str = "",
     retry_of: str | None = None,
 ) -> NewRun:
-    """Make a run of the deployment's current revision. `parameters` are complete; None means those of the deployment."""
+    """Make a run of the current revision. `parameters` are complete; None means those of the deployment."""
     spec = deployment.spec
     tags = tuple(spec.get("tags") or ())
     fields: dict[str, str | int] = {
@@ -63,7 +60,7 @@ def new_run(
         queue=spec["work_queue"],
         actor=actor,
         due_us=due_us,
-        limits=(deployment_limit(deployment.id), *(f"tag:{tag}" for tag in tags[:MOST_TAGS])),
+        limits=(deployment_limit(deployment.id), *(f"tag:{tag}" for tag in tags)),
         groups=(deployment_limit(deployment.id),),
         fields=fields,
         data=None if parameters is None else {"parameters": encoded(parameters)},
@@ -154,14 +151,12 @@ class FlowRuns:
         return [run.created_us, run.id]
 
     def _beginning(self, part: str) -> list[str]:
-        found: list[str] = []
-        for state in State:
-            key = self._keys.state(state)
-            rows = self._scripts.ask(
-                lambda client, key=key: list(client.zscan_iter(key, match=f"{part}*", count=10_000))
-            )
-            found += [run_id.decode() for run_id, _ in rows]
+        found = [run_id for state in State for run_id in self._scan(self._keys.state(state), part)]
         return sorted(set(found))
+
+    def _scan(self, key: str, part: str) -> list[str]:
+        rows = self._scripts.ask(lambda client: list(client.zscan_iter(key, match=f"{part}*", count=10_000)))
+        return [run_id.decode() for run_id, _ in rows]
 
     def _named(self, name: str) -> list[str]:
         found: list[str] = []

@@ -1,6 +1,5 @@
 """Schedules in Redis: what is due, how far each has been dealt with, and what was skipped."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,9 +17,10 @@ class Standing:
 
     deployment_id: str
     slug: str
-    body: Mapping[str, Any]
+    text: str  # its canonical JSON, which `orchestrator.store.instants` reads
     cursor_us: int
     revision: int
+    begun_us: tuple[int, ...] = ()  # instants that a pass decided to make runs for and did not come to the end of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,22 +41,33 @@ class Skip:
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """Instants that may get runs, as (run id, microseconds), and how many scheduled runs may wait (None: any number)."""
+    """Instants that may get runs, as (run id, microseconds), and how many scheduled runs may wait."""
 
-    deployment_id: str
-    slug: str
-    most_waiting: int | None
+    standing: Standing
+    most_waiting: int
     instants: tuple[tuple[str, int], ...]
+
+    def packed(self) -> dict[str, Any]:
+        """Give the question as the script begin_instants takes it."""
+        return {
+            "deployment": self.standing.deployment_id,
+            "slug": self.standing.slug,
+            "revision": self.standing.revision,
+            "from": self.standing.cursor_us,
+            "most": self.most_waiting,
+            "instants": [{"run": run, "at": at} for run, at in self.instants],
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Advance:
-    """Moves the cursor of a schedule, if it still stands where it was read."""
+    """Moves the cursor of a schedule from where it was read; with `idle`, only if no pass is under way."""
 
     standing: Standing
     to_us: int
     next_us: int | None
     skips: tuple[Skip, ...] = ()
+    idle: bool = False
 
     def packed(self) -> dict[str, Any]:
         """Give the move as the script advance_schedules takes it."""
@@ -67,12 +78,13 @@ class Advance:
             "from": self.standing.cursor_us,
             "to": self.to_us,
             "skips": [skip.packed() for skip in self.skips],
+            "idle": self.idle,
         }
         return item if self.next_us is None else item | {"next": self.next_us}
 
 
 class Schedules:
-    """Reads what is due and moves cursors. `epoch` is the leader's: with a deposed one nothing is written (None: unchecked)."""
+    """Reads what is due and moves cursors. `epoch` is a leader's: one that was deposed writes nothing."""
 
     def __init__(self, scripts: Scripts, keys: StoreKeys) -> None:
         self._scripts = scripts
@@ -85,26 +97,21 @@ class Schedules:
             Standing(
                 deployment_id=item["deployment"],
                 slug=item["slug"],
-                body=json.loads(item["body"]),
+                text=item["text"],
                 cursor_us=item["cursor"],
                 revision=item["revision"],
+                begun_us=tuple(item["begun"]),
             )
             for item in reply["items"]
         ]
         return int(reply["now"]), items
 
     def begin(self, wanted: Sequence[Wanted], epoch: int | None = None) -> list[list[str]] | None:
-        """Decide which instants get a run: per item and instant MAKE or the id of a run that waits; None when deposed."""
-        items = [
-            {
-                "deployment": item.deployment_id,
-                "slug": item.slug,
-                "instants": [{"run": run, "at": at} for run, at in item.instants],
-            }
-            | ({} if item.most_waiting is None else {"most": item.most_waiting})
-            for item in wanted
-        ]
-        answer = self._scripts.call("begin_instants", items=items, **fence(epoch))
+        """Decide which instants get a run: per item and instant MAKE or the id of a run that waits already.
+
+        The list of an item is empty when its cursor has moved since it was read. None when deposed.
+        """
+        answer = self._scripts.call("begin_instants", items=[item.packed() for item in wanted], **fence(epoch))
         return None if answer is None else [list(verdicts) for verdicts in answer]
 
     def advance(self, moves: Sequence[Advance], epoch: int | None = None) -> int | None:
@@ -112,16 +119,16 @@ class Schedules:
         answer = self._scripts.call("advance_schedules", items=[move.packed() for move in moves], **fence(epoch))
         return None if answer is None else int(answer)
 
-    def of(self, deployment_id: str, revision: int = 0) -> list[Standing]:
-        """List the schedules of a deployment."""
-        raw = self._scripts.ask(lambda client: client.hgetall(self._keys.schedule(deployment_id)))
-        return standings(deployment_id, revision, raw)
-
     def skips(self, deployment_id: str, limit: int = 20) -> list[Skip]:
         """List skipped instants of a deployment, newest first."""
         key = self._keys.skips(deployment_id)
         entries = self._scripts.ask(lambda client: client.xrevrange(key, count=limit))
         return [skip(fields) for _, fields in entries]
+
+    def trim_skips(self, deployment_id: str, before_us: int) -> None:
+        """Forget what was skipped before a time."""
+        key, oldest = self._keys.skips(deployment_id), before_us // 1000
+        self._scripts.ask(lambda client: client.xtrim(key, minid=oldest, approximate=False))
 
 
 def fence(epoch: int | None) -> dict[str, int]:
@@ -136,9 +143,9 @@ def standings(deployment_id: str, revision: int, raw: Mapping[bytes, bytes]) -> 
         kind, _, slug = field.decode().partition(":")
         if kind == "body":
             cursor = int(raw.get(f"cursor:{slug}".encode(), b"0"))
-            body = json.loads(raw[field])
+            text = raw[field].decode()
             found.append(
-                Standing(deployment_id=deployment_id, slug=slug, body=body, cursor_us=cursor, revision=revision)
+                Standing(deployment_id=deployment_id, slug=slug, text=text, cursor_us=cursor, revision=revision)
             )
     return found
 

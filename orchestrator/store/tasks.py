@@ -38,7 +38,7 @@ class TaskRecord:
     def parse(cls, field: bytes, value: bytes) -> "TaskRecord":
         """Read a field `<attempt>.<id>` and its value."""
         attempt, _, task_id = field.decode("utf-8", "replace").partition(".")
-        row = [*msgpack.unpackb(value, unicode_errors="replace", max_buffer_size=1 << 16), None, None, None][:5]
+        row = [*msgpack.unpackb(value, unicode_errors="replace"), None, None, None][:5]
         name, state, started, lasted, reason = row
         ended = None if started is None or lasted is None else started + lasted
         return cls(

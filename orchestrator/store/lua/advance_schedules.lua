@@ -1,6 +1,7 @@
 -- advance_schedules.lua: move the cursors of schedules over instants that have been dealt with, after their runs were made.
--- ARGV[1]: epoch (of the leader; nil: not checked), items: list of {deployment, slug, revision, from, to, next (nil: never
---   again), skips: list of {first, last, count, reason}}
+-- KEYS[1] prefix
+-- ARGV[1] epoch? (of the leader; absent: not checked), items: list of {deployment, slug, revision, from, to, next? (absent:
+--   never again), skips: list of {first, last, count, reason}, idle? (true: not when a pass has begun runs in between)}
 -- Returns how many cursors moved; nil when another scheduler leads.
 -- A cursor that is not at `from` any more was moved by another scheduler or by an edit: nothing of the item is written.
 if A.epoch and tonumber(call('HGET', P .. 'scheduler', 'epoch') or 0) ~= A.epoch then return cmsgpack.pack(nil) end
@@ -23,17 +24,26 @@ local function skip(id, slug, from, range)
     'count', us(range.count), 'reason', range.reason, 'at', us(NOW))
 end
 
+local function stands(item)
+  local cursor = call('HGET', P .. 'schedule:' .. item.deployment, 'cursor:' .. item.slug)
+  local revision = call('HGET', P .. 'deployment:' .. item.deployment, 'revision')
+  if tonumber(cursor or nil) ~= item.from or tonumber(revision or nil) ~= item.revision then return false end
+  if not item.idle then return true end
+  for _, noted in ipairs(call('ZRANGEBYSCORE', P .. 'scheduled:' .. item.deployment, '(' .. us(item.from), us(item.to))) do
+    if string.match(noted, '^%S+ (.*)$') == item.slug then return false end
+  end
+  return true
+end
+
 local moved = 0
 for _, item in ipairs(A.items) do
-  local id, held, due = item.deployment, P .. 'schedule:' .. item.deployment, item.deployment .. '/' .. item.slug
-  local cursor = call('HGET', held, 'cursor:' .. item.slug)
-  local standing = call('HMGET', P .. 'deployment:' .. id, 'revision', 'paused')
-  if cursor and tonumber(cursor) == item.from and tonumber(standing[1] or 0) == item.revision then
-    for _, range in ipairs(item.skips) do skip(id, item.slug, item.from, range) end
-    call('HSET', held, 'cursor:' .. item.slug, us(item.to))
+  if stands(item) then
+    local due = item.deployment .. '/' .. item.slug
+    for _, range in ipairs(item.skips) do skip(item.deployment, item.slug, item.from, range) end
+    call('HSET', P .. 'schedule:' .. item.deployment, 'cursor:' .. item.slug, us(item.to))
     if not item.next then
       call('ZREM', P .. 'due', due)
-    elseif standing[2] ~= '1' then
+    elseif call('HGET', P .. 'deployment:' .. item.deployment, 'paused') ~= '1' then
       call('ZADD', P .. 'due', us(item.next), due)
     end
     moved = moved + 1

@@ -1,5 +1,6 @@
 -- append_log.lua: add a batch of lines to the log of a run; sent again, it is added once.
--- ARGV[1]: run, attempt, token, first, last (sequence numbers), batch (msgpack), head, most (bytes per run), total (bytes of all)
+-- KEYS[1] prefix
+-- ARGV[1] run, attempt, token, first, last (sequence numbers), batch (msgpack), head, most (bytes per run), total (bytes of all)
 -- Returns 'stored'; 'known': it is there already; 'lost': another claim writes this attempt; 'gone': no such run.
 -- The id of an entry is <attempt>-<last>: the order of the stream is the order of the lines. `log_sizes` holds per run
 -- `<bytes> <bytes of the head> <last id of the head>`: when a log is full, entries after the head go, oldest first.

@@ -1,9 +1,9 @@
 -- begin_instants.lua: decide, for instants that are due, which get a run. At most `most` scheduled runs of a deployment wait
--- for their start; the decision is noted before the run is made, so that two schedulers decide alike.
--- ARGV[1]: epoch (of the leader; nil: not checked), items: list of {deployment, slug, most (nil: any number),
---   instants: list of {run, at}}
--- Returns a list with one list per item: for each instant 'make', or the id of a run that waits already; nil when another
---   scheduler leads.
+-- for their start. The decision is noted before the runs are made: whoever repeats the pass decides the same.
+-- KEYS[1] prefix
+-- ARGV[1] epoch? (of the leader; absent: not checked), items: list of {deployment, slug, revision, from (cursor), most, instants: list of {run, at}}
+-- Returns a list with one list per item: for each instant 'make', or the id of a run that waits already. The list of an item
+--   is empty when its cursor has moved meanwhile; the reply is nil when another scheduler leads.
 if A.epoch and tonumber(call('HGET', P .. 'scheduler', 'epoch') or 0) ~= A.epoch then return cmsgpack.pack(nil) end
 
 -- A noted run waits when it has not been started yet; one that was not made yet counts until its instant was dealt with.
@@ -16,38 +16,47 @@ local function waits(id, run, slug, at)
   return cursor and tonumber(cursor) < at
 end
 
-local function waiting(id)
-  local key, runs = P .. 'scheduled:' .. id, {}
-  local noted = call('ZRANGE', key, 0, -1, 'WITHSCORES')
-  for i = 1, #noted, 2 do
-    local run, slug = string.match(noted[i], '^(%S+) (.*)$')
-    if waits(id, run, slug, tonumber(noted[i + 1])) then
-      runs[#runs + 1] = run
-      runs[run] = true
+local function read_line(id)
+  local key, line = P .. 'scheduled:' .. id, {noted = {}}
+  local members = call('ZRANGE', key, 0, -1, 'WITHSCORES')
+  for i = 1, #members, 2 do
+    local run, slug = string.match(members[i], '^(%S+) (.*)$')
+    local at, cursor = tonumber(members[i + 1]), call('HGET', P .. 'schedule:' .. id, 'cursor:' .. (slug or ''))
+    if run and waits(id, run, slug, at) then
+      line[#line + 1] = run
+      line.noted[run] = true
+    elseif cursor and tonumber(cursor) < at then
+      line.noted[run] = true -- started before its pass came to the end
     else
-      call('ZREM', key, noted[i])
+      call('ZREM', key, members[i])
     end
   end
-  return runs
+  return line
 end
 
-local verdicts, lines = {}, {}
-for i, item in ipairs(A.items) do
+local lines = {}
+local function decide(item)
   local id, answers = item.deployment, {}
-  if item.most then lines[id] = lines[id] or waiting(id) end
+  local cursor = call('HGET', P .. 'schedule:' .. id, 'cursor:' .. item.slug)
+  local revision = call('HGET', P .. 'deployment:' .. id, 'revision')
+  if tonumber(cursor or nil) ~= item.from or tonumber(revision or nil) ~= item.revision then return answers end
+  lines[id] = lines[id] or read_line(id)
   local line = lines[id]
-  for j, instant in ipairs(item.instants) do
-    if not item.most or line[instant.run] then
-      answers[j] = 'make'
+  for i, instant in ipairs(item.instants) do
+    if line.noted[instant.run] then
+      answers[i] = 'make'
     elseif #line < item.most then
       call('ZADD', P .. 'scheduled:' .. id, us(instant.at), instant.run .. ' ' .. item.slug)
       line[#line + 1] = instant.run
-      line[instant.run] = true
-      answers[j] = 'make'
+      line.noted[instant.run] = true
+      answers[i] = 'make'
     else
-      answers[j] = line[1]
+      answers[i] = line[1]
     end
   end
-  verdicts[i] = answers
+  return answers
 end
+
+local verdicts = {}
+for i, item in ipairs(A.items) do verdicts[i] = decide(item) end
 return cmsgpack.pack(verdicts)

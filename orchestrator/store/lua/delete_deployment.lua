@@ -1,6 +1,7 @@
 -- delete_deployment.lua: remove a deployment with its specs, schedules, skips and limit. Its runs stay: the caller cancels
 -- those that wait; finished ones are listed until retention forgets them.
--- ARGV[1]: id, actor, offer (runs parked under its limit that return to their lines at once)
+-- KEYS[1] prefix
+-- ARGV[1] id, actor, offer (runs parked under its limit that return to their lines at once)
 -- Returns whether it was there.
 local key, limit = P .. 'deployment:' .. A.id, 'deployment:' .. A.id
 local name = call('HGET', key, 'name')

@@ -1,5 +1,6 @@
 -- drop_logs.lua: remove the logs of runs and their share of the total.
--- ARGV[1]: runs (list), why (one word kept on the record of runs that are still listed)
+-- KEYS[1] prefix
+-- ARGV[1] runs (list), why (one word kept on the record of runs that are still listed)
 -- Returns how many were removed.
 local sizes, count = P .. 'log_sizes', 0
 for _, run in ipairs(A.runs) do

@@ -1,5 +1,6 @@
 -- lead.lua: take or keep the leadership among schedulers, and say when something is to be done next.
--- ARGV[1]: owner (random, one per process), ttl_us, release (true: give it up)
+-- KEYS[1] prefix
+-- ARGV[1] owner (random, one per process), ttl_us, release (true: give it up)
 -- Returns {leading, epoch, until, now, next_due, next_delayed, next_deadline}; times in microseconds, absent when none.
 -- The epoch grows with each change of the owner: what a deposed leader still sends is refused by it.
 local key = P .. 'scheduler'

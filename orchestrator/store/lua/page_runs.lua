@@ -1,5 +1,6 @@
 -- page_runs.lua: the newest runs of some sorted sets that fit, in bounded work per call.
--- ARGV[1]: sets (names after the prefix; their scores are times of creation), states (nil: any), queue (nil: any),
+-- KEYS[1] prefix
+-- ARGV[1] sets (names after the prefix; their scores are times of creation), states (nil: any), queue (nil: any),
 --   since (microseconds), before ({created, id}: start after this run; nil: at the newest), limit, budget (runs examined)
 -- Returns {runs, more, position ({created, id} of the last one examined, or nil)}.
 -- Runs created in the same microsecond are ordered by id, descending, as Redis orders them.

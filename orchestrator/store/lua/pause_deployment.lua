@@ -1,5 +1,6 @@
 -- pause_deployment.lua: switch the schedules of a deployment off or on. Manual runs and runs that wait are not touched.
--- ARGV[1]: id, paused (boolean), actor, due: list of {slug, next} to look at again when it is switched on
+-- KEYS[1] prefix
+-- ARGV[1] id, paused (boolean), actor, due: list of {slug, next} to look at again when it is switched on
 -- Returns whether that changed anything; nil when there is no such deployment.
 local key = P .. 'deployment:' .. A.id
 local before = call('HMGET', key, 'name', 'paused')

@@ -1,6 +1,7 @@
 -- put_deployment.lua: apply a deployment: the last full apply wins, with a revision number; the pause switch stays.
--- ARGV[1]: id, name (flow/deployment), queue, spec (JSON), digest, limit (number or nil), offer (parked runs to return at
---   once when the limit rises), actor, schedules: list of {slug, body, next (microseconds or nil)}
+-- KEYS[1] prefix
+-- ARGV[1] id, name (flow/deployment), queue, spec (JSON), digest, limit (number or nil), offer (parked runs to return at
+--   once when the limit rises), actor, schedules: list of {slug, text, next (microseconds or nil)}
 -- Returns {status = created | updated | unchanged, revision, paused, before (spec of the revision before, or nil)}.
 -- A schedule whose text is the same keeps its cursor and its next instant; a changed or new one starts after now.
 if not queue_exists(A.queue) then return refuse('unknown_queue', {queue = A.queue}) end
@@ -31,9 +32,9 @@ local wanted = {}
 for _, schedule in ipairs(A.schedules) do
   local slug, due = schedule.slug, A.id .. '/' .. schedule.slug
   wanted[slug] = true
-  if call('HGET', held, 'body:' .. slug) ~= schedule.body then
+  if call('HGET', held, 'body:' .. slug) ~= schedule.text then
     local cursor = tonumber(call('HGET', held, 'cursor:' .. slug) or 0)
-    call('HSET', held, 'body:' .. slug, schedule.body, 'cursor:' .. slug, us(math.max(cursor, NOW)))
+    call('HSET', held, 'body:' .. slug, schedule.text, 'cursor:' .. slug, us(math.max(cursor, NOW)))
     call('ZREM', P .. 'due', due)
   end
   if schedule.next and not paused then call('ZADD', P .. 'due', 'NX', us(schedule.next), due) end

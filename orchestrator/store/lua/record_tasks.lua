@@ -1,5 +1,6 @@
 -- record_tasks.lua: write task runs of a run as they stand now.
--- ARGV[1]: run, rows (map <attempt>.<task id> -> msgpack), most (task runs that a run keeps; further ones are not added)
+-- KEYS[1] prefix
+-- ARGV[1] run, rows (map <attempt>.<task id> -> msgpack), most (task runs that a run keeps; further ones are not added)
 -- Returns how many were written.
 local key, count = P .. 'tasks:' .. A.run, 0
 if call('EXISTS', P .. 'run:' .. A.run) == 0 then return cmsgpack.pack(0) end

@@ -1,0 +1,39 @@
+"""What all verbs of the client share: the store, who is acting, and the time of Redis."""
+
+import getpass
+import os
+import re
+import socket
+
+from orchestrator.store import Store
+from queues.clock import seconds_to_us
+from queues.work_queue import WorkQueue
+
+
+class Access:
+    """The base of the client's groups of verbs."""
+
+    def __init__(self, store: Store, *, actor: str | None = None, late_seconds: float = 15.0) -> None:
+        self.store = store
+        self.actor = one_word(actor or this_person())
+        self._late_us = seconds_to_us(late_seconds)
+
+    def _now_us(self) -> int:
+        return self.store.scripts.now_us()
+
+    def _queues(self) -> dict[str, WorkQueue]:
+        return {queue.name: queue for queue in self.store.queues.all()}
+
+
+def this_person() -> str:
+    """Who acts: user@host, as far as the system knows."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container whose uid has no name
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
+def one_word(text: str) -> str:
+    """An actor as histories hold it: at most 64 characters without spaces."""
+    return re.sub(r"\s+", "-", text.strip())[:64] or "unknown"

@@ -1,0 +1,210 @@
+"""The client's verbs on deployments: create from specs, list, look into, run, pause, delete."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from difflib import get_close_matches
+from typing import Any
+
+from orchestrator.client import views
+from orchestrator.client.agents import agents
+from orchestrator.client.deployment_views import checked_parameters, deployed, summary
+from orchestrator.client.flow_runs import FlowRunVerbs, made_id
+from orchestrator.client.values import Deployed, Deployment, DeploymentDeleted, DeploymentDetail, FlowRun
+from orchestrator.deployments import deployment_id
+from orchestrator.errors import InvalidDeployment
+from orchestrator.store.deployments import LARGEST_SPEC, PlacedSchedule, Spec, canonical, full_name
+from orchestrator.store.instants import first_after, passed_over
+from orchestrator.store.keys import deployment_limit
+from orchestrator.store.runs import new_run
+from queues.clock import to_us
+from queues.errors import QueueExists, RefusedByState
+from queues.presence import LOST
+
+
+class DeploymentVerbs(FlowRunVerbs):
+    """What can be done with deployments."""
+
+    def create_from_specs(self, specs: Sequence[Mapping[str, Any]], *, create_queues: bool = False) -> list[Deployed]:
+        """Apply specs (as DeploymentSpec.to_dict() gives them), each whole; none when one of them is refused.
+
+        Raises InvalidDeployment; an unknown work queue is one, unless `create_queues` makes it.
+        """
+        refuse_doubles(specs)
+        for spec in specs:
+            refuse_large(spec)
+        made = self._queues_for(specs, create_queues)
+        listening = self._listening()
+        return [self._apply(spec, spec["work_queue"] in made, listening) for spec in specs]
+
+    def create_from_spec(self, spec: Mapping[str, Any], *, create_queues: bool = False) -> Deployed:
+        """Apply one spec."""
+        return self.create_from_specs([spec], create_queues=create_queues)[0]
+
+    def list_deployments(self, *, work_queue: str | None = None) -> list[Deployment]:
+        """All deployments by name, or those of one work queue."""
+        queue = None if work_queue is None else self.store.queues.get(work_queue).name
+        now_us = self._now_us()
+        found = self.store.deployments.all()
+        return [Deployment(**summary(one, now_us)) for one in found if queue is None or one.spec["work_queue"] == queue]
+
+    def get_deployment(self, ref: str) -> DeploymentDetail:
+        """Everything about one deployment: code, parameters, schedules, policy, skipped instants, changes."""
+        found = self.store.deployments.find(ref)
+        spec = found.spec
+        return DeploymentDetail(
+            **summary(found, self._now_us()),
+            description=spec.get("description"),
+            path=spec.get("path") or "",
+            function=spec.get("function") or "",
+            working_dir=spec.get("working_dir"),
+            parameters=dict(spec.get("parameters") or {}),
+            parameter_schema=dict(spec.get("schema") or {}),
+            retries=spec.get("retries") or 0,
+            retry_delay_seconds=spec.get("retry_delay_seconds") or 0.0,
+            timeout_seconds=spec.get("timeout_seconds"),
+            on_lost=spec.get("on_lost") or "rerun",
+            max_lost=spec.get("max_lost") or 3,
+            listening_agents=self._listening().get(spec["work_queue"], ()),
+            skipped=tuple(views.skipped(skip) for skip in self.store.schedules.skips(found.id)),
+            changes=tuple(views.change(change) for change in self.store.changes.of(deployment_limit(found.id))),
+        )
+
+    def delete_deployment(self, ref: str) -> DeploymentDeleted:
+        """Remove a deployment: its waiting runs are cancelled, running ones go on, ended ones stay listed."""
+        found = self.store.deployments.find(ref)
+        self.store.deployments.delete(found.id, self.actor)
+        cancelled = 0
+        for ids in self.store.runs.waiting_of(found.id):
+            cancelled += sum(self._cancel_waiting(run_id) for run_id in ids)
+        return DeploymentDeleted(id=found.id, name=found.name, cancelled_runs=cancelled)
+
+    def pause_deployment(self, ref: str) -> Deployment:
+        """Stop the schedules of a deployment; it can still be run by hand."""
+        found = self.store.deployments.find(ref)
+        self.store.deployments.set_paused(found.id, True, {}, self.actor)
+        return self._summary(found.id)
+
+    def resume_deployment(self, ref: str) -> Deployment:
+        """Let schedules go on from now; the instants since the pause are recorded as skipped."""
+        found = self.store.deployments.find(ref)
+        if found.paused:
+            now_us = self._now_us()
+            reason = "the deployment was paused"
+            self.store.schedules.advance([passed_over(standing, now_us, reason) for standing in found.schedules])
+            due = {one.slug: first_after(one.text, now_us) for one in found.schedules}
+            next_due = {slug: at for slug, at in due.items() if at is not None}
+            self.store.deployments.set_paused(found.id, False, next_due, self.actor)
+        return self._summary(found.id)
+
+    def run_deployment(
+        self,
+        ref: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        at: datetime | None = None,
+        request_id: str | None = None,
+    ) -> FlowRun:
+        """Make a run, now or `at` a time, with the deployment's parameters and those given here on top.
+
+        Sent again with the same request id it makes no second run. Raises InvalidParameters.
+        """
+        found = self.store.deployments.find(ref)
+        complete = checked_parameters(found, parameters or {})
+        due_us = None if at is None else to_us(at)
+        if due_us is not None and due_us <= self._now_us():
+            due_us = None  # a time that has passed means now; it gives no better place in line
+        made = new_run(found, made_id(request_id), actor=self.actor, due_us=due_us, parameters=complete)
+        self.store.records.create([made])
+        return self._shown(made.id)
+
+    def deployment_spec(self, ref: str, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """What an agent would be given for a run with these parameters; makes none. Raises InvalidParameters."""
+        found = self.store.deployments.find(ref)
+        return {**found.spec, "parameters": checked_parameters(found, parameters or {})}
+
+    def _apply(self, spec: Spec, queue_made: bool, listening: Mapping[str, tuple[str, ...]]) -> Deployed:
+        now_us, own_id = self._now_us(), deployment_id(spec["flow"], spec["name"])
+        self._close_changed(own_id, spec, now_us)
+        put = self.store.deployments.put(own_id, spec, placed(spec, now_us), self.actor)
+        queue = self.store.queues.get(spec["work_queue"])
+        return Deployed(
+            **deployed(own_id, spec, put, queue, now_us),
+            work_queue_created=queue_made,
+            listening_agents=listening.get(queue.name, ()),
+        )
+
+    def _close_changed(self, own_id: str, spec: Spec, now_us: int) -> None:
+        """Record what schedules that are about to change or go have missed: afterwards nothing looks at it again."""
+        before = self.store.deployments.get(own_id)
+        texts = {schedule["slug"]: canonical(schedule) for schedule in spec.get("schedules") or ()}
+        changed = [one for one in before.schedules if texts.get(one.slug) != one.text] if before else []
+        moves = [passed_over(one, now_us, "the schedule was changed before it was dealt with") for one in changed]
+        if moves := [move for move in moves if move.skips]:
+            self.store.schedules.advance(moves)
+
+    def _queues_for(self, specs: Iterable[Spec], create: bool) -> set[str]:
+        known = {queue.name for queue in self.store.queues.all()}
+        missing = [spec for spec in specs if spec["work_queue"] not in known]
+        for spec in missing:
+            if not create:
+                raise unknown_queue(spec, known)
+        made = {spec["work_queue"] for spec in missing}
+        for name in sorted(made):
+            try:
+                self.store.queues.create(name, actor=self.actor)
+            except QueueExists:
+                made.discard(name)  # somebody else was faster
+        return made
+
+    def _listening(self) -> dict[str, tuple[str, ...]]:
+        names: dict[str, list[str]] = {}
+        for agent in agents(self.store):
+            for queue in agent.queues if agent.state != LOST else ():
+                names.setdefault(queue, []).append(agent.name)
+        return {queue: tuple(sorted(found)) for queue, found in names.items()}
+
+    def _summary(self, deployment: str) -> Deployment:
+        return Deployment(**summary(self.store.deployments.find(deployment), self._now_us()))
+
+    def _cancel_waiting(self, run_id: str) -> bool:
+        try:
+            done = self.store.records.cancel(run_id, actor=self.actor, reason="its deployment was deleted")
+        except RefusedByState:
+            return False  # it has ended meanwhile
+        return done.state == "CANCELLED"
+
+
+def refuse_doubles(specs: Sequence[Spec]) -> None:
+    """Names that differ by case only count as the same: people can not tell them apart."""
+    seen: dict[str, Spec] = {}
+    for spec in specs:
+        name = full_name(spec)
+        if (other := seen.get(name.lower())) is not None:
+            lines = [str(one.get("source_line")) for one in (other, spec) if one.get("source_line")]
+            where = f" (lines {' and '.join(lines)})" if len(lines) == 2 else ""
+            raise InvalidDeployment(f"the deployment {name} is declared twice{where}", field="name")
+        seen[name.lower()] = spec
+
+
+def refuse_large(spec: Spec) -> None:
+    """A spec is read by every agent that runs it."""
+    size = len(canonical(spec))
+    if size > LARGEST_SPEC:
+        text = f"expected the spec of {full_name(spec)} to be at most {LARGEST_SPEC // 1024} KiB, got {size:,} bytes"
+        raise InvalidDeployment(text, hint="keep data in files")
+
+
+def unknown_queue(spec: Spec, known: Iterable[str]) -> InvalidDeployment:
+    """The error of a spec whose work queue is not there, with the command that makes it."""
+    name = spec["work_queue"]
+    near = get_close_matches(name, sorted(known), n=1)
+    meant = f"did you mean {near[0]!r}? " if near else ""
+    text = f"the work queue {name!r} of {full_name(spec)} does not exist"
+    hint = f"{meant}`headgate work-queue create {name}` or --create-queues makes it"
+    return InvalidDeployment(text, field="work_queue", hint=hint)
+
+
+def placed(spec: Spec, now_us: int) -> list[PlacedSchedule]:
+    """The schedules of a spec with their first instants after now."""
+    texts = {schedule["slug"]: canonical(schedule) for schedule in spec.get("schedules") or ()}
+    return [PlacedSchedule(slug=slug, text=text, next_us=first_after(text, now_us)) for slug, text in texts.items()]

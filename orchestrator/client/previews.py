@@ -1,0 +1,85 @@
+"""What will run on a work queue: the runs that wait there, and those that schedules are going to make."""
+
+import heapq
+from collections.abc import Iterator
+from itertools import islice, takewhile
+
+from orchestrator.client import views
+from orchestrator.client.values import PreviewRun
+from orchestrator.runs import run_name
+from orchestrator.store import Store
+from orchestrator.store.deployments import DeploymentRecord
+from orchestrator.store.instants import instants_after, planned, scheduled_id
+from orchestrator.store.runs import deployment_id_of, deployment_of
+from orchestrator.store.schedules import Standing
+from queues.clock import SECOND_US, from_us
+from queues.records import Run
+from queues.states import State
+
+MOST_WAITING = 1_000
+MOST_DELAYED = 10_000
+MOST_ROWS = 5_000
+"""Rows of one preview; the earliest are shown."""
+
+
+def preview(store: Store, queue: str, hours: float, late_us: int) -> list[PreviewRun]:
+    """The waiting runs of a queue in their order, then those to come, in the order of their times."""
+    now_us = store.scripts.now_us()
+    until_us = now_us + round(hours * 3600 * SECOND_US)
+    waiting = [entry.run_id for entry in store.queues.waiting(queue, MOST_WAITING)]
+    delayed = [run_id for run_id, _ in delayed_runs(store, until_us)]
+    runs = [run for run in store.records.get_many([*waiting, *delayed]) if run is not None and run.queue == queue]
+    there = {run.id for run in runs}
+    rows = [existing(run, now_us, late_us) for run in runs if run.state in (State.QUEUED, State.SCHEDULED)]
+    deployments = [one for one in store.deployments.all() if one.spec["work_queue"] == queue and not one.paused]
+    feeds = (to_come(one, now_us, until_us) for one in deployments)
+    coming = heapq.merge(*feeds, key=lambda row: row.scheduled_start_time)
+    rows += [row for row in islice(coming, MOST_ROWS) if row.run_id not in there]
+    return sorted(rows, key=lambda row: row.scheduled_start_time)[:MOST_ROWS]
+
+
+def delayed_runs(store: Store, until_us: int) -> list[tuple[str, int]]:
+    """The runs of all queues that become due until a time."""
+    key = store.keys.delayed
+    found = store.scripts.ask(
+        lambda client: client.zrangebyscore(key, "-inf", until_us, 0, MOST_DELAYED, withscores=True)
+    )
+    return [(run_id.decode(), int(due)) for run_id, due in found]
+
+
+def existing(run: Run, now_us: int, late_us: int) -> PreviewRun:
+    """A run that is there."""
+    return PreviewRun(
+        scheduled_start_time=from_us(run.due_us),
+        run_id=run.id,
+        name=views.name_of(run),
+        deployment_id=deployment_id_of(run),
+        deployment=deployment_of(run),
+        late=views.is_late(run, now_us, late_us),
+        state=run.state.value,
+    )
+
+
+def to_come(deployment: DeploymentRecord, now_us: int, until_us: int) -> Iterator[PreviewRun]:
+    """The runs that the schedules of a deployment make until a time, in order."""
+    feeds = [schedule_feed(standing, now_us, until_us) for standing in deployment.schedules]
+    for at, slug in heapq.merge(*feeds):
+        run_id = scheduled_id(deployment.id, slug, at)
+        yield PreviewRun(
+            scheduled_start_time=from_us(at),
+            run_id=run_id,
+            name=run_name(run_id),
+            deployment_id=deployment.id,
+            deployment=deployment.name,
+            late=False,
+            state=None,
+        )
+
+
+def schedule_feed(standing: Standing, now_us: int, until_us: int) -> Iterator[tuple[int, str]]:
+    """The instants of one schedule: those missed that will still get a run, then the coming ones."""
+    for at in planned(standing, now_us).instants:
+        yield at, standing.slug
+    coming = instants_after(standing.text, max(now_us, standing.cursor_us))
+    for at in takewhile(lambda at: at <= until_us, coming):
+        yield at, standing.slug

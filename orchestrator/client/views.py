@@ -1,0 +1,198 @@
+"""From records in Redis to the values that the client answers; pure."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from orchestrator.client.values import Change, FlowRun, LogLine, SkippedInstants, StateMove, TaskRun
+from orchestrator.runs import run_name
+from orchestrator.store.history import ChangeRecord
+from orchestrator.store.run_logs import SOURCES, Line
+from orchestrator.store.runs import deployment_of
+from orchestrator.store.schedules import Skip
+from orchestrator.store.tasks import TaskRecord
+from queues.clock import SECOND_US, from_us
+from queues.records import Run
+from queues.states import HELD, TERMINAL, State
+from queues.work_queue import WorkQueue
+
+LATE = "Late"
+GAP = "gap"
+
+
+def moment(at_us: int | None) -> datetime | None:
+    """Microseconds since the epoch as a datetime in UTC; None stays None."""
+    return None if at_us is None else from_us(at_us)
+
+
+def utc_text(at_us: int) -> str:
+    """A time in a sentence, to the second."""
+    return from_us(at_us).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def seconds_text(microseconds: int) -> str:
+    """A duration in a sentence: its two largest units."""
+    seconds = max(microseconds, 0) / SECOND_US
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    parts: list[str] = []
+    rest = round(seconds)
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        count, rest = divmod(rest, size)
+        if count or parts:
+            parts.append(f"{count} {unit}" if count else "")
+    return " ".join(part for part in parts[:2] if part)
+
+
+def is_late(run: Run, now_us: int, late_us: int) -> bool:
+    """Whether a run has been due for too long and nobody has claimed it."""
+    return run.state == State.QUEUED and run.attempt == 0 and now_us - run.due_us > late_us
+
+
+def shown_state(run: Run, now_us: int, late_us: int) -> str:
+    """The name of a run's state for people: Completed, Late, AwaitingRetry …"""
+    if run.state_name:
+        return run.state_name
+    return LATE if is_late(run, now_us, late_us) else run.state.value.capitalize()
+
+
+def why(run: Run, queue: WorkQueue | None) -> str | None:
+    """In one line, why a run is where it is; the whole story is in explain."""
+    if run.state == State.QUEUED:
+        return why_queued(run, queue)
+    if run.state == State.SCHEDULED:
+        return f"due at {utc_text(run.due_us)}" + (f", after: {run.reason}" if run.reason else "")
+    if run.state == State.PENDING:
+        return f"agent {run.agent} is starting it"
+    if run.state == State.CANCELLING:
+        return f"agent {run.agent} is ending its processes"
+    return run.reason or None
+
+
+def why_queued(run: Run, queue: WorkQueue | None) -> str | None:
+    """What a due run waits for."""
+    if queue is None:
+        return f"work queue {run.queue} does not exist"
+    if queue.paused:
+        return f"work queue {queue.name} is paused"
+    if run.parked is not None:
+        return f"waits for a slot of {run.parked}"
+    if queue.concurrency_limit is not None and queue.running >= queue.concurrency_limit:
+        return f"all {queue.concurrency_limit} slots of {queue.name} are taken"
+    return None if queue.agents else f"no agent listens to {queue.name}"
+
+
+def name_of(run: Run) -> str:
+    """What a run is called."""
+    return run.fields.get("name") or run_name(run.id)
+
+
+def row(run: Run, now_us: int, late_us: int, queues: Mapping[str, WorkQueue]) -> dict[str, Any]:
+    """The fields of FlowRun for a record."""
+    agent = run.agent if run.state in HELD or run.state in TERMINAL else None
+    return {
+        "id": run.id,
+        "name": name_of(run),
+        "flow": run.fields.get("flow", ""),
+        "deployment": deployment_of(run),
+        "state": run.state.value,
+        "state_name": shown_state(run, now_us, late_us),
+        "work_queue": run.queue,
+        "scheduled_start_time": from_us(run.due_us),
+        "start_time": moment(run.started_us),
+        "end_time": moment(run.ended_us),
+        "attempt": run.attempt,
+        "agent": agent,
+        "why": why(run, queues.get(run.queue)),
+    }
+
+
+def flow_run(run: Run, now_us: int, late_us: int, queues: Mapping[str, WorkQueue]) -> FlowRun:
+    """A record as a row of the list."""
+    return FlowRun(**row(run, now_us, late_us, queues))
+
+
+def moves(run: Run) -> tuple[StateMove, ...]:
+    """The history of a record."""
+    return tuple(
+        StateMove(timestamp=from_us(move.at_us), state=move.state.value, actor=move.actor, reason=move.reason or None)
+        for move in run.history
+    )
+
+
+def task_run(task: TaskRecord) -> TaskRun:
+    """A task run as shown."""
+    return TaskRun(
+        id=task.id,
+        name=task.name,
+        attempt=task.attempt,
+        state=task.state,
+        start_time=moment(task.started_us),
+        end_time=moment(task.ended_us),
+        reason=task.reason,
+    )
+
+
+def log_lines(lines: Sequence[Line], where: str) -> list[LogLine]:
+    """Lines as shown; a line whose predecessors are gone is preceded by one that says so, with `where` they may be."""
+    shown: list[LogLine] = []
+    for line in lines:
+        one = log_line(line)
+        if line.missing:
+            text, before = f"… {line.missing:,} lines are not kept here{where} …", one.sequence - 1
+            place = f"{one.attempt}-{before}"
+            shown.append(
+                replace(one, sequence=before, source=GAP, logger=None, task=None, message=text, position=place)
+            )
+        shown.append(one)
+    return shown
+
+
+def log_line(line: Line) -> LogLine:
+    """One line as shown."""
+    record = line.record
+    return LogLine(
+        timestamp=from_us(record.at_us),
+        attempt=line.at.attempt,
+        sequence=line.at.sequence,
+        level=record.level,
+        source=SOURCES[record.source] if 0 <= record.source < len(SOURCES) else SOURCES[0],
+        logger=record.logger,
+        task=record.task,
+        message=record.text,
+        position=str(line.at),
+    )
+
+
+def decoded(data: bytes | None) -> Any:
+    """A JSON value out of Redis; what is no JSON is shown as text."""
+    if data is None:
+        return None
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        return data.decode("utf-8", "replace")
+
+
+def number(text: str | None) -> int | None:
+    """A whole number out of a record; None when it is none."""
+    return int(text) if text is not None and text.lstrip("-").isdigit() else None
+
+
+def change(record: ChangeRecord) -> Change:
+    """An operator's change as shown."""
+    return Change(at=from_us(record.at_us), who=record.actor, what=record.field, old=record.old, new=record.new)
+
+
+def skipped(skip: Skip) -> SkippedInstants:
+    """Skipped instants as shown."""
+    return SkippedInstants(
+        at=from_us(skip.at_us),
+        slug=skip.slug,
+        first=from_us(skip.first_us),
+        last=from_us(skip.last_us),
+        count=skip.count,
+        reason=skip.reason,
+    )

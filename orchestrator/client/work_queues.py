@@ -1,0 +1,99 @@
+"""The client's verbs on work queues: create, list, look into, pause, limit, preview."""
+
+from typing import Any
+
+from orchestrator.client import views
+from orchestrator.client.access import Access
+from orchestrator.client.agents import agents
+from orchestrator.client.previews import preview
+from orchestrator.client.scenes import holders_of
+from orchestrator.client.values import PreviewRun, WorkQueue, WorkQueueDetail
+from orchestrator.errors import Invalid, expected
+from queues.clock import from_us
+from queues.keys import queue_limit
+from queues.presence import LOST
+from queues.work_queue import WorkQueue as QueueRecord
+
+LONGEST_PREVIEW_HOURS = 24.0 * 366
+
+
+class WorkQueueVerbs(Access):
+    """What can be done with work queues; each is named by name, id, or the unique beginning of its id."""
+
+    def create_work_queue(
+        self,
+        name: str,
+        *,
+        limit: int | None = None,
+        priority: int | None = None,
+        lease_seconds: float | None = None,
+        description: str | None = None,
+    ) -> WorkQueue:
+        """Make a work queue; `limit` None: any number at once; `priority` 1 is served first. Raises QueueExists."""
+        made = self.store.queues.create(
+            name,
+            limit=limit,
+            priority=priority,
+            lease=lease_seconds,
+            description=description or "",
+            actor=self.actor,
+        )
+        return shown(made)
+
+    def list_work_queues(self) -> list[WorkQueue]:
+        """All work queues by priority, then name."""
+        return [shown(queue) for queue in self.store.queues.all()]
+
+    def get_work_queue(self, ref: str) -> WorkQueueDetail:
+        """Everything about one work queue: who holds its slots, who listens, who changed what."""
+        queue = self.store.queues.get(ref)
+        listening = (agent for agent in agents(self.store) if queue.name in agent.queues and agent.state != LOST)
+        deployments = (one for one in self.store.deployments.all() if one.spec["work_queue"] == queue.name)
+        return WorkQueueDetail(
+            **fields_of(queue),
+            description=queue.description or None,
+            lease_seconds=queue.lease_seconds,
+            on_disconnect=queue.on_disconnect,
+            created_time=from_us(queue.created_us),
+            agent_names=tuple(agent.name for agent in listening),
+            holders=holders_of(self.store, queue_limit(queue.name)),
+            deployments=tuple(one.name for one in deployments),
+            changes=tuple(views.change(change) for change in self.store.changes.of(queue_limit(queue.name))),
+        )
+
+    def pause_work_queue(self, ref: str) -> WorkQueue:
+        """Let no further run start; those that run go on."""
+        self.store.queues.pause(self.store.queues.get(ref).name, self.actor)
+        return shown(self.store.queues.get(ref))
+
+    def resume_work_queue(self, ref: str) -> WorkQueue:
+        """Let runs start again."""
+        self.store.queues.resume(self.store.queues.get(ref).name, self.actor)
+        return shown(self.store.queues.get(ref))
+
+    def set_concurrency_limit(self, ref: str, limit: int) -> WorkQueue:
+        """Let at most `limit` runs of the queue be executing at once; those that run already count, and go on."""
+        self.store.queues.set_limit(ref, limit, self.actor)
+        return shown(self.store.queues.get(ref))
+
+    def clear_concurrency_limit(self, ref: str) -> WorkQueue:
+        """Let any number of runs of the queue be executing at once."""
+        self.store.queues.set_limit(ref, None, self.actor)
+        return shown(self.store.queues.get(ref))
+
+    def preview_work_queue(self, ref: str, *, hours: float = 24.0) -> list[PreviewRun]:
+        """The runs that wait, and those to come within `hours`, with the ids and names they have or will get."""
+        if not 0 < hours <= LONGEST_PREVIEW_HOURS:
+            raise Invalid(expected("hours", f"more than 0 and at most {LONGEST_PREVIEW_HOURS:g}", hours), field="hours")
+        return preview(self.store, self.store.queues.get(ref).name, hours, self._late_us)
+
+
+def fields_of(queue: QueueRecord) -> dict[str, Any]:
+    """The fields of a listed work queue."""
+    names = ("id", "name", "concurrency_limit", "paused", "priority", "queued", "running", "late", "agents")
+    return {name: getattr(queue, name) for name in names}
+
+
+def shown(queue: QueueRecord) -> WorkQueue:
+    """A work queue as listed."""
+    return WorkQueue(**fields_of(queue))

@@ -1,0 +1,66 @@
+"""Named events of the scheduler, and the one place that logs them; structlog is loaded with the first event."""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+
+@cache
+def _log() -> Any:
+    return import_module("structlog").get_logger("headgate.scheduler")
+
+
+def started(*, redis: str, owner: str) -> None:
+    """Say that the process is up."""
+    _log().info("started", redis=redis, owner=owner)
+
+
+def stopped() -> None:
+    """Say that the process ends because it was asked to."""
+    _log().info("stopped")
+
+
+def leads(*, epoch: int) -> None:
+    """Say that this scheduler works from now on."""
+    _log().info("leads", epoch=epoch)
+
+
+def stands_by(*, epoch: int) -> None:
+    """Say that another scheduler works, and this one waits for its end."""
+    _log().info("stands_by", epoch=epoch)
+
+
+def ticked(*, made: int, skipped: int, seconds: float) -> None:
+    """Say that instants were dealt with."""
+    _log().info("ticked", made=made, skipped=skipped, seconds=round(seconds, 4))
+
+
+def bad_schedule(*, deployment: str, slug: str, problem: str) -> None:
+    """Say that what Redis holds of a schedule can not be read; it is left alone until it is deployed again."""
+    _log().error("bad_schedule", deployment=deployment, slug=slug, problem=problem)
+
+
+def repaired(*, counts: Mapping[str, int]) -> None:
+    """Say that something did not fit together; each is a defect or a stranger's hand."""
+    _log().warning("repaired", **counts)
+
+
+def forgot(*, runs: int, logs: int) -> None:
+    """Say that retention removed something."""
+    _log().info("forgot", runs=runs, logs=logs)
+
+
+def redis_away(*, problem: str, retry_in: float) -> None:
+    """Say that Redis can not be reached; told once a minute."""
+    _log().warning("redis_away", problem=problem, retry_in=round(retry_in, 2))
+
+
+def redis_back(*, away_seconds: float) -> None:
+    """Say that Redis is there again."""
+    _log().info("redis_back", away_seconds=round(away_seconds, 1))
+
+
+def duty_failed(*, duty: str, problem: str) -> None:
+    """Say that one duty could not be done; the others go on."""
+    _log().error("duty_failed", duty=duty, problem=problem)

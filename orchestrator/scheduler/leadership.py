@@ -1,0 +1,65 @@
+"""Which of several schedulers works: one leads for a few seconds at a time, the others stand by.
+
+Leadership only saves work. Every write is right without it: runs are made once by their ids, cursors move by
+compare-and-set, expiry and repair look at what is there. A deposed leader is refused by its epoch all the same.
+"""
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.store import Store
+from queues.clock import seconds_to_us
+from queues.scripts import Scripts
+
+LEADS_SECONDS = 10.0
+"""How long a leader that says nothing goes on leading; another takes over within 2 s of that."""
+
+
+FOREVER = 1e9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pulse:
+    """Who leads, the time of Redis, and when something is to be done next (microseconds; None: nothing of the kind)."""
+
+    leading: bool
+    epoch: int
+    now_us: int
+    until_us: int
+    next_due_us: int | None
+    next_delayed_us: int | None
+    next_deadline_us: int | None
+
+    def seconds_until(self, at_us: int | None) -> float:
+        """How long until a time, 0 when it has come; very long when there is none."""
+        return FOREVER if at_us is None else max(at_us - self.now_us, 0) / 1_000_000
+
+
+class Leadership:
+    """This process among the schedulers; `owner` is random, so that no two are taken for one."""
+
+    def __init__(self, store: Store, *, leads_seconds: float = LEADS_SECONDS) -> None:
+        self._scripts = store.own_scripts
+        self._ttl_us = seconds_to_us(leads_seconds)
+        self.owner = secrets.token_hex(8)
+
+    def beat(self) -> Pulse:
+        """Take or keep the leadership if nobody else has it."""
+        return self._call(self._scripts, release=False)
+
+    def resign(self, store: Store) -> None:
+        """Give the leadership up, so that another takes over at once."""
+        self._call(store.own_scripts, release=True)
+
+    def _call(self, scripts: Scripts, *, release: bool) -> Pulse:
+        reply: dict[str, Any] = scripts.call("lead", owner=self.owner, ttl_us=self._ttl_us, release=release)
+        return Pulse(
+            leading=reply["leading"],
+            epoch=reply["epoch"],
+            now_us=reply["now"],
+            until_us=reply["until"],
+            next_due_us=reply.get("next_due"),
+            next_delayed_us=reply.get("next_delayed"),
+            next_deadline_us=reply.get("next_deadline"),
+        )
