@@ -26,7 +26,10 @@ class Move:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """The record of a run; `fields` holds what floors above gave it, times are microseconds since the epoch."""
+    """The record of a run; `fields` holds what floors above gave it, times are microseconds since the epoch.
+
+    `claim` is the claim id while the run is held, its first characters when it has ended.
+    """
 
     id: str
     state: State

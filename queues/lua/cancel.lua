@@ -12,6 +12,7 @@ if before == 'CANCELLING' or before == 'CANCELLED' and run.cancel_requested then
   return done({before = before, state = before})
 end
 
+even_when_full()
 if may(run, 'CANCELLING') then
   move(run, 'CANCELLING', A.actor, A.reason, {cancel_requested = AT})
   nudge(run.agent, 'cancel', 2)

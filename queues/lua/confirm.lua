@@ -5,5 +5,6 @@
 local run = load(A.run)
 if not owned(run) then return done('lost') end
 if run.state == 'CANCELLING' then return done('cancelling') end
+even_when_full()
 if run.state == 'PENDING' then move(run, 'RUNNING', 'agent:' .. A.agent, '', {started = AT}) end
 return done('ok')

@@ -5,6 +5,8 @@
 local hold = tonumber(call('HGET', P .. 'recovery', 'no_expiry_before') or 0) - NOW
 if hold > 0 then return done({requeued = {}, crashed = {}, cancelled = {}, hold_us = hold, more = false}) end
 
+even_when_full()
+
 -- A clock that went back leaves deadlines too far ahead; none may be later than now + lease.
 for _, id in ipairs(call('ZREVRANGEBYSCORE', P .. 'leases', '+inf', us(NOW + A.lease_us), 'LIMIT', 0, A.limit)) do
   local latest = NOW + lease_us(call('HGET', P .. 'run:' .. id, 'queue') or '', A.lease_us)

@@ -3,13 +3,14 @@
 -- ARGV[1] agent, run, token, claim, state, name?, reason, retry_in_us?, fields (map), data (map of bytes)
 -- Returns answer (ok or lost) and state, what the run is now; sent again, the same. A lost claim changes nothing.
 local run = load(A.run)
+even_when_full()
 local actor = 'agent:' .. A.agent
 local mark = 'finish ' .. us(A.token) .. ' ' .. A.claim
 
 if not run then return done({answer = 'lost'}) end
 if not owned(run) then
   if run.settled == mark then return done({answer = 'ok', state = 'SCHEDULED'}) end
-  return done({answer = has_pair(run) and TERMINAL[run.state] and 'ok' or 'lost', state = run.state})
+  return done({answer = ended_owned(run) and 'ok' or 'lost', state = run.state})
 end
 
 local function retry(changes)

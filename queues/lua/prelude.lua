@@ -41,6 +41,10 @@ local function refuse(code, details)
   return cmsgpack.pack(details)
 end
 
+-- Redis at its memory limit refuses the first write of a script that could grow it, and none after another write. What is
+-- running must go on and end then too: those verbs begin with a write that needs nothing.
+local function even_when_full() call('DEL', P .. 'nothing') end
+
 ------------------------------------------------------------------------ records
 -- A value longer than BITE continues in fields name~1, name~2 …, so that the hash stays compact.
 
@@ -115,6 +119,7 @@ local function refuse_move(run)
 end
 
 local KEEP_FIRST, KEEP_LAST = 8, 64 -- moves a history keeps; those between are dropped
+local CLAIM_KEPT = 8 -- characters of its claim id that a finished record keeps, to know a finish that is sent again
 
 -- Move a run to a state: guard, state, history, index, event. `changes` are written with it.
 -- A line of the history is `<microseconds since the run was made> <STATE> <actor> <reason>`, in the fields h1, h2 …
@@ -129,7 +134,7 @@ local function move(run, to, actor, reason, changes)
   changes['h' .. n] = string.sub(line, 1, 4 * BITE)
   if n > KEEP_FIRST + KEEP_LAST then changes['h' .. (n - KEEP_LAST)] = false end
   if TERMINAL[to] then
-    changes.ended = AT
+    changes.ended, changes.claim = AT, run.claim and string.sub(run.claim, 1, CLAIM_KEPT)
     rewrite(run, changes)
   else
     write(run, changes)

@@ -6,9 +6,10 @@ local run = load(A.run)
 local mark = 'release ' .. us(A.token) .. ' ' .. A.claim
 
 if not owned(run) then
-  local again = run and (run.settled == mark or has_pair(run) and TERMINAL[run.state])
+  local again = run and run.settled == mark or ended_owned(run)
   return done(again and 'ok' or 'lost')
 end
+even_when_full()
 write(run, {settled = mark})
 if A.loss then
   lose(run, 'agent:' .. A.agent, A.reason)

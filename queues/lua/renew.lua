@@ -79,6 +79,7 @@ local function heartbeat()
   return true, call('HGET', key, 'request') or nil
 end
 
+even_when_full()
 for _, held in ipairs(A.held) do renew(unpack(held)) end
 local registered, request = heartbeat()
 return done({

@@ -5,6 +5,7 @@
 local before = tonumber(call('HGET', P .. 'limits', A.limit) or nil)
 if before == A.number then return done({changed = false, before = before}) end
 
+even_when_full()
 if A.number then
   call('HSET', P .. 'limits', A.limit, us(A.number))
 else

@@ -11,6 +11,7 @@ if A.change == 'create' then
 end
 
 if not queue_exists(A.queue) then return refuse('unknown_queue', {queue = A.queue}) end
+even_when_full()
 local any = false
 for field, value in pairs(A.settings) do
   local old = call('HGET', key, field) or ''

@@ -175,9 +175,14 @@ local function grown(limit, n)
 end
 
 -- Whether the pair (A.token, A.claim) owns the run.
-local function has_pair(run) return run and run.token == us(A.token) and run.claim == A.claim end
+local function owned(run)
+  return run and HELD[run.state] and run.token == us(A.token) and run.claim == A.claim
+end
 
-local function owned(run) return has_pair(run) and HELD[run.state] end
+-- Whether the run ended under the pair (A.token, A.claim).
+local function ended_owned(run)
+  return run and TERMINAL[run.state] and run.token == us(A.token) and run.claim == string.sub(A.claim, 1, CLAIM_KEPT)
+end
 
 -- Take every slot a run needs; the caller has seen that all have room.
 local function take(run, agent, lease_us)
