@@ -4,7 +4,8 @@ from typing import Any
 
 from orchestrator.client import views
 from orchestrator.client.access import Access
-from orchestrator.client.values import AgentDetail, AgentInfo, FlowRun
+from orchestrator.client.queue_values import AgentDetail, AgentInfo
+from orchestrator.client.values import FlowRun
 from orchestrator.store import Store
 from orchestrator.store.names import pick
 from queues.clock import from_us

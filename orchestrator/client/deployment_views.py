@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orchestrator.client.values import ScheduleInfo
+from orchestrator.client.deployment_values import ScheduleInfo
 from orchestrator.deployments.values import plain_parameters
 from orchestrator.errors import InvalidParameters
 from orchestrator.sdk.schema import check

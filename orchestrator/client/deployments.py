@@ -7,9 +7,10 @@ from typing import Any
 
 from orchestrator.client import views
 from orchestrator.client.agents import agents
+from orchestrator.client.deployment_values import Deployed, Deployment, DeploymentDeleted, DeploymentDetail
 from orchestrator.client.deployment_views import checked_parameters, deployed, summary
 from orchestrator.client.flow_runs import FlowRunVerbs, made_id
-from orchestrator.client.values import Deployed, Deployment, DeploymentDeleted, DeploymentDetail, FlowRun
+from orchestrator.client.values import FlowRun
 from orchestrator.deployments import deployment_id
 from orchestrator.errors import InvalidDeployment
 from orchestrator.store.deployments import LARGEST_SPEC, PlacedSchedule, Spec, canonical, full_name

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from orchestrator.client.values import AgentInfo, Explanation, Reason, SlotHolder
+from orchestrator.client.queue_values import AgentInfo
+from orchestrator.client.values import Explanation, Reason, SlotHolder
 from orchestrator.client.views import seconds_text, shown_state, utc_text
 from queues.clock import SECOND_US
 from queues.records import Run

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import islice, takewhile
 
 from orchestrator.client import views
-from orchestrator.client.values import PreviewRun
+from orchestrator.client.queue_values import PreviewRun
 from orchestrator.runs import run_name
 from orchestrator.store import Store
 from orchestrator.store.deployments import DeploymentRecord

@@ -3,7 +3,8 @@
 from orchestrator.client import views
 from orchestrator.client.agents import agents
 from orchestrator.client.explain import Scene, blocking_limit
-from orchestrator.client.values import AgentInfo, SlotHolder
+from orchestrator.client.queue_values import AgentInfo
+from orchestrator.client.values import SlotHolder
 from orchestrator.store import Store
 from queues.clock import from_us
 from queues.keys import queue_limit

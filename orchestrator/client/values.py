@@ -43,90 +43,6 @@ class Change(Value):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Deployed(Value):
-    """Answer of `create_from_specs` for one spec. `name` is `flow/deployment`."""
-
-    id: str
-    name: str
-    status: str  # "created", "updated" or "unchanged"
-    code_version: str | None
-    revision: int
-    work_queue: str
-    work_queue_created: bool
-    work_queue_paused: bool
-    work_queue_limit: int | None
-    concurrency_limit: int | None
-    listening_agents: tuple[str, ...]
-    next_scheduled_times: tuple[datetime, ...]  # the next three, over all its schedules
-    schedules: tuple[ScheduleInfo, ...]
-    on_lost: str
-    max_lost: int
-    changes: tuple[str, ...]  # names of the spec's fields that differ from the revision before
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScheduleInfo(Value):
-    """One schedule of a deployment: its slug, one line of text, and its next instant."""
-
-    slug: str
-    kind: str
-    text: str
-    active: bool
-    next_scheduled_time: datetime | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class SkippedInstants(Value):
-    """Instants that made no run, recorded as one range with the reason."""
-
-    at: datetime
-    slug: str
-    first: datetime
-    last: datetime
-    count: int
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Deployment(Value):
-    """A deployment as listed. `name` is `flow/deployment`, which every verb accepts."""
-
-    id: str
-    name: str
-    flow: str
-    work_queue: str
-    paused: bool
-    concurrency_limit: int | None
-    tags: tuple[str, ...]
-    schedules: tuple[ScheduleInfo, ...]
-    next_scheduled_time: datetime | None
-    revision: int
-    code_version: str | None
-    created_time: datetime
-    updated_time: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
-class DeploymentDetail(Deployment):
-    """A deployment with everything that `inspect` shows."""
-
-    description: str | None
-    path: str
-    function: str
-    working_dir: str | None
-    parameters: Mapping[str, Any]
-    parameter_schema: Mapping[str, Any]
-    retries: int
-    retry_delay_seconds: float
-    timeout_seconds: float | None
-    on_lost: str
-    max_lost: int
-    listening_agents: tuple[str, ...]
-    skipped: tuple[SkippedInstants, ...]  # newest first
-    changes: tuple[Change, ...]  # newest first
-
-
-@dataclass(frozen=True, kw_only=True)
 class FlowRun(Value):
     """A flow run as listed. `deployment` is `flow/deployment`; `why` says in one line why it is where it is."""
 
@@ -217,21 +133,6 @@ class LogLine(Value):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkQueue(Value):
-    """A work queue as listed. `queued` counts every due run that waits, parked ones included."""
-
-    id: str
-    name: str
-    concurrency_limit: int | None
-    paused: bool
-    priority: int
-    queued: int
-    running: int
-    late: int
-    agents: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class SlotHolder(Value):
     """A run that holds a slot of a limit, and since when."""
 
@@ -240,57 +141,6 @@ class SlotHolder(Value):
     state: str
     agent: str | None
     since: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkQueueDetail(WorkQueue):
-    """A work queue with everything that `inspect` shows."""
-
-    description: str | None
-    lease_seconds: float | None
-    on_disconnect: str
-    created_time: datetime
-    agent_names: tuple[str, ...]
-    holders: tuple[SlotHolder, ...]
-    deployments: tuple[str, ...]
-    changes: tuple[Change, ...]  # newest first
-
-
-@dataclass(frozen=True, kw_only=True)
-class PreviewRun(Value):
-    """A run that waits on a queue, or that a schedule will make: the id and name are those it has or will get."""
-
-    scheduled_start_time: datetime
-    run_id: str
-    name: str
-    deployment_id: str
-    deployment: str
-    late: bool
-    state: str | None  # None while the run does not exist yet
-
-
-@dataclass(frozen=True, kw_only=True)
-class AgentInfo(Value):
-    """An agent. `state` is what it says of itself, or `lost` when it has been silent for longer than its lease."""
-
-    id: str
-    name: str
-    host: str
-    pid: int
-    queues: tuple[str, ...]
-    limit: int
-    running: int
-    state: str
-    last_heartbeat: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
-class AgentDetail(AgentInfo):
-    """An agent with the runs it holds."""
-
-    started_time: datetime | None
-    version: str | None
-    runs: tuple[FlowRun, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -314,12 +164,3 @@ class Explanation(Value):
     summary: str
     reasons: tuple[Reason, ...]
     holders: tuple[SlotHolder, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class DeploymentDeleted(Value):
-    """Answer of `delete_deployment`: its waiting runs were cancelled, held ones go on, finished ones stay listed."""
-
-    id: str
-    name: str
-    cancelled_runs: int

@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from orchestrator.client.values import Change, FlowRun, LogLine, SkippedInstants, StateMove, TaskRun
+from orchestrator.client.deployment_values import SkippedInstants
+from orchestrator.client.values import Change, FlowRun, LogLine, StateMove, TaskRun
 from orchestrator.runs import run_name
 from orchestrator.store.history import ChangeRecord
 from orchestrator.store.run_logs import SOURCES, Line

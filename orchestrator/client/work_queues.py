@@ -6,8 +6,8 @@ from orchestrator.client import views
 from orchestrator.client.access import Access
 from orchestrator.client.agents import agents
 from orchestrator.client.previews import preview
+from orchestrator.client.queue_values import PreviewRun, WorkQueue, WorkQueueDetail
 from orchestrator.client.scenes import holders_of
-from orchestrator.client.values import PreviewRun, WorkQueue, WorkQueueDetail
 from orchestrator.errors import Invalid, expected
 from queues.clock import from_us
 from queues.keys import queue_limit

@@ -46,6 +46,11 @@ def repaired(*, counts: Mapping[str, int]) -> None:
     _log().warning("repaired", **counts)
 
 
+def wrong_keys(*, problems: list[str]) -> None:
+    """Say that keys are not of our type: their queues are left alone until someone looks at them."""
+    _log().error("wrong_keys", problems=problems)
+
+
 def forgot(*, runs: int, logs: int) -> None:
     """Say that retention removed something."""
     _log().info("forgot", runs=runs, logs=logs)

@@ -122,7 +122,8 @@ def passes_of(
 ) -> Passes:
     """The passes of a scheduler with these settings."""
     leases = Leases(store.scripts, grace_seconds=settings.grace_seconds, lease_seconds=settings.lease_seconds)
-    rescue = Rescue(leases, Recovery(store.scripts, length=length), Repair(store.scripts))
+    repair = Repair(store.scripts, lease_seconds=settings.lease_seconds)
+    rescue = Rescue(leases, Recovery(store.scripts, length=length), repair)
     retention = Retention(store, run_days=settings.run_retention_days, log_days=settings.log_retention_days)
     return Passes(store, leadership, rescue, retention, grace_seconds=settings.grace_seconds, reached=reached)
 

@@ -1,11 +1,12 @@
 """Taking runs back from agents that were lost, and putting right what does not fit together."""
 
 from orchestrator.scheduler import events
+from queues.errors import WrongKeyType
 from queues.leases import Leases
 from queues.recovery import Recovery
 from queues.repair import Repair
 
-REPAIR_SECONDS = 5.0
+REPAIR_SECONDS = 1.0
 
 
 class Rescue:
@@ -15,6 +16,7 @@ class Rescue:
         self._leases = leases
         self._recovery = recovery
         self._repair = repair
+        self._wrong: tuple[WrongKeyType, ...] = ()
 
     def expire(self) -> bool:
         """Take runs of lost agents back; says whether there were any.
@@ -26,7 +28,10 @@ class Rescue:
 
     def repair(self) -> bool:
         """Bring records, lists and rq's mirror together again; says whether anything had to be repaired."""
-        counts = {kind: count for kind, count in self._repair.repair_once().counts.items() if count}
-        if counts:
-            events.repaired(counts=counts)
-        return bool(counts)
+        repaired = self._repair.repair_once()
+        if repaired.count:
+            events.repaired(counts={kind: count for kind, count in repaired.counts.items() if count})
+        if repaired.wrong and repaired.wrong != self._wrong:
+            events.wrong_keys(problems=[str(wrong) for wrong in repaired.wrong])
+        self._wrong = repaired.wrong
+        return repaired.count > 0

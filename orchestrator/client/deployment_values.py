@@ -1,0 +1,103 @@
+"""What the client answers about deployments; frozen values, as in `values`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from orchestrator.client.values import Change, Value
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleInfo(Value):
+    """One schedule of a deployment: its slug, one line of text, and its next instant."""
+
+    slug: str
+    kind: str
+    text: str
+    active: bool
+    next_scheduled_time: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkippedInstants(Value):
+    """Instants that made no run, recorded as one range with the reason."""
+
+    at: datetime
+    slug: str
+    first: datetime
+    last: datetime
+    count: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployed(Value):
+    """Answer of `create_from_specs` for one spec. `name` is `flow/deployment`."""
+
+    id: str
+    name: str
+    status: str  # "created", "updated" or "unchanged"
+    code_version: str | None
+    revision: int
+    work_queue: str
+    work_queue_created: bool
+    work_queue_paused: bool
+    work_queue_limit: int | None
+    concurrency_limit: int | None
+    listening_agents: tuple[str, ...]
+    next_scheduled_times: tuple[datetime, ...]  # the next three, over all its schedules
+    schedules: tuple[ScheduleInfo, ...]
+    on_lost: str
+    max_lost: int
+    changes: tuple[str, ...]  # names of the spec's fields that differ from the revision before
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment(Value):
+    """A deployment as listed. `name` is `flow/deployment`, which every verb accepts."""
+
+    id: str
+    name: str
+    flow: str
+    work_queue: str
+    paused: bool
+    concurrency_limit: int | None
+    tags: tuple[str, ...]
+    schedules: tuple[ScheduleInfo, ...]
+    next_scheduled_time: datetime | None
+    revision: int
+    code_version: str | None
+    created_time: datetime
+    updated_time: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeploymentDetail(Deployment):
+    """A deployment with everything that `inspect` shows."""
+
+    description: str | None
+    path: str
+    function: str
+    working_dir: str | None
+    parameters: Mapping[str, Any]
+    parameter_schema: Mapping[str, Any]
+    retries: int
+    retry_delay_seconds: float
+    timeout_seconds: float | None
+    on_lost: str
+    max_lost: int
+    listening_agents: tuple[str, ...]
+    skipped: tuple[SkippedInstants, ...]  # newest first
+    changes: tuple[Change, ...]  # newest first
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeploymentDeleted(Value):
+    """Answer of `delete_deployment`: its waiting runs were cancelled, held ones go on, finished ones stay listed."""
+
+    id: str
+    name: str
+    cancelled_runs: int

@@ -1,0 +1,74 @@
+"""What the client answers about work queues and agents; frozen values, as in `values`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from orchestrator.client.values import Change, FlowRun, SlotHolder, Value
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkQueue(Value):
+    """A work queue as listed. `queued` counts every due run that waits, parked ones included."""
+
+    id: str
+    name: str
+    concurrency_limit: int | None
+    paused: bool
+    priority: int
+    queued: int
+    running: int
+    late: int
+    agents: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkQueueDetail(WorkQueue):
+    """A work queue with everything that `inspect` shows."""
+
+    description: str | None
+    lease_seconds: float | None
+    on_disconnect: str
+    created_time: datetime
+    agent_names: tuple[str, ...]
+    holders: tuple[SlotHolder, ...]
+    deployments: tuple[str, ...]
+    changes: tuple[Change, ...]  # newest first
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreviewRun(Value):
+    """A run that waits on a queue, or that a schedule will make: the id and name are those it has or will get."""
+
+    scheduled_start_time: datetime
+    run_id: str
+    name: str
+    deployment_id: str
+    deployment: str
+    late: bool
+    state: str | None  # None while the run does not exist yet
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentInfo(Value):
+    """An agent. `state` is what it says of itself, or `lost` when it has been silent for longer than its lease."""
+
+    id: str
+    name: str
+    host: str
+    pid: int
+    queues: tuple[str, ...]
+    limit: int
+    running: int
+    state: str
+    last_heartbeat: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentDetail(AgentInfo):
+    """An agent with the runs it holds."""
+
+    started_time: datetime | None
+    version: str | None
+    runs: tuple[FlowRun, ...]
