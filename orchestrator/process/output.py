@@ -13,14 +13,19 @@ from orchestrator.process.link import Link
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from _typeshed import ReadableBuffer
 
 _PIECE = 256 * 1024
 _ENCODING = "utf-8"
 
 
-class FrameStream(io.RawIOBase):
-    """A raw stream whose writes become `out` frames; it answers as descriptor 1 or 2."""
+class FrameStream(io.BufferedIOBase):
+    """A binary stream whose writes become `out` frames at once; it answers as descriptor 1 or 2.
+
+    It keeps nothing back itself: a buffer that is interrupted in its flush would send the same line twice.
+    """
 
     def __init__(self, link: Link, number: int) -> None:
         self._link = link
@@ -66,7 +71,7 @@ class FrameStream(io.RawIOBase):
 def redirect(link: Link) -> None:
     """Put frame streams in the place of sys.stdout and sys.stderr."""
     for number, name in ((1, "stdout"), (2, "stderr")):
-        buffer = io.BufferedWriter(FrameStream(link, number))
+        buffer: Any = FrameStream(link, number)
         errors = "strict" if number == 1 else "backslashreplace"
         stream = io.TextIOWrapper(buffer, encoding=_ENCODING, errors=errors, line_buffering=True)
         stream.mode = "w"  # type: ignore[misc]

@@ -23,13 +23,12 @@ def submit(
     """Start a run of the task as soon as its upstream futures are over; answers at once."""
     task_run = TaskRun(task, run, context.task_run_var.get())
     future = TaskFuture(task.name, task_run.id)
-    run.opened(future)
-    job = Job(task_run, future, args, kwargs)
     if task.is_async:
         from orchestrator.sdk import coroutines
 
         future.loop = coroutines.loop_for(run)
-    job.begin(wait_for)
+    run.opened(future)
+    Job(task_run, future, args, kwargs).begin(wait_for)
     return future
 
 
@@ -69,12 +68,15 @@ class Job:
 
     def dispatch(self) -> None:
         """Hand the run to a worker, or to the event loop for a coroutine."""
-        if self.task.is_async:
-            from orchestrator.sdk import coroutines
+        try:
+            if self.task.is_async:
+                from orchestrator.sdk import coroutines
 
-            coroutines.start(self)
-        else:
-            workers.workers().run(self.work)
+                coroutines.start(self)
+            else:
+                workers.workers().run(self.work)
+        except Exception as error:  # no thread to be had, or a closed loop: those who wait must hear of it
+            self.finish(failed(error))
 
     def work(self) -> None:
         """The whole run on a worker thread; never raises."""

@@ -1,0 +1,114 @@
+"""The process of `headgate deployment create FILE`: loads the user's file and answers what it declares, as JSON.
+
+Started as ``python -P -c CODE <fd> <path>``. It is clean in that a file of the user's may have any name: everything
+of ours is loaded before the user's folder comes onto sys.path. The answer is one line on the inherited descriptor:
+``{"specs": […], "warnings": […]}`` or ``{"error": {code, message, field, hint, file, line, traceback}}``. How long
+loading may take is the business of whoever started it.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from orchestrator.deployments import DeploymentSpec, flow_file
+from orchestrator.deployments.declared import Collection
+from orchestrator.deployments.recorded import recorded, warnings
+from orchestrator.errors import HeadgateError, InvalidDeployment, InvalidFlowFile
+from orchestrator.process.load_errors import explained
+from orchestrator.schedules import CronSchedule
+
+MOST_SPECS = 1000
+
+
+def main(fd: int, path: str) -> None:
+    """Load the file, write the answer, leave; never returns. Threads that the file has started do not hold it up."""
+    warm_up()
+    answer = answered(path)
+    line = json.dumps(answer, ensure_ascii=True).encode() + b"\n"
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            continue
+    while line:
+        line = line[os.write(fd, line) :]
+    os._exit(0)
+
+
+def warm_up() -> None:
+    """Have everything loaded that checking a deployment needs: zones, croniter, and the standard modules behind them."""
+    str(CronSchedule("0 0 1 1 *", timezone="America/New_York"))
+
+
+def answered(path: str) -> dict[str, Any]:
+    """What the file declares, or what is wrong with it."""
+    folder = os.path.dirname(path)
+    try:
+        with Collection() as declared, flow_file.loaded(path, folder) as names:
+            own = [spec for spec in declared if spec.origin.path == path]
+            if not own:
+                raise nothing_declared(path, names, declared)
+            if len(own) > MOST_SPECS:
+                raise InvalidDeployment(f"expected at most {MOST_SPECS} deployments in a file, got {len(own)}")
+            specs = [located(spec) for spec in own]
+            refuse_doubles(own, specs)
+            notes = [note for spec in own for note in warnings(spec)]
+            return {"specs": specs, "warnings": [*notes, *others(path, declared)]}
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return {"error": explained(error, path)}
+
+
+def located(spec: DeploymentSpec) -> dict[str, Any]:
+    """A spec as it is recorded; an error says where the deployment stands, unless it is about another file."""
+    try:
+        return recorded(spec)
+    except HeadgateError as error:
+        if getattr(error, "file", None) is None:
+            error.file, error.line = spec.origin.path, spec.origin.line  # type: ignore[attr-defined]
+        raise
+
+
+def nothing_declared(path: str, names: dict[str, Any], declared: Sequence[DeploymentSpec]) -> InvalidFlowFile:
+    """The error of a file without deployments: what is there instead, and what to add."""
+    file = os.path.basename(path)
+    flows = flow_file.flows_of(names)
+    if declared:
+        places = ", ".join(sorted({os.path.basename(spec.origin.path) for spec in declared}))
+        message = f"there is no DeploymentSpec in {file} itself, only in {places}, which it imports"
+        return InvalidFlowFile(message, code="no-deployment", file=path, hint="name that file instead")
+    if not flows:
+        return InvalidFlowFile(
+            f"there is no flow and no DeploymentSpec in {file}",
+            code="no-flow",
+            file=path,
+            hint="put @flow above a function, and DeploymentSpec(flow=…, name=…) below it",
+        )
+    if len(flows) > 1:
+        message = f"there is no DeploymentSpec in {file}, but {len(flows)} flows: {', '.join(flows)}"
+        hint = f"choose by adding DeploymentSpec(flow={next(iter(flows))}, name='…')"
+        return InvalidFlowFile(message, code="several-flows", file=path, hint=hint)
+    hint = f"add DeploymentSpec(flow={next(iter(flows))}, name='…') at its end"
+    message = f"there is no DeploymentSpec in {file}, only the flow {next(iter(flows))}"
+    return InvalidFlowFile(message, code="no-deployment", file=path, hint=hint)
+
+
+def refuse_doubles(declared: Sequence[DeploymentSpec], specs: Sequence[dict[str, Any]]) -> None:
+    """Two deployments of one flow under one name; both places are named."""
+    seen: dict[tuple[str, str], int] = {}
+    for spec, made in zip(declared, specs, strict=True):
+        line = seen.setdefault((made["flow"], made["name"]), spec.origin.line)
+        if line != spec.origin.line:
+            name = f"{made['flow']}/{made['name']}"
+            error = InvalidDeployment(f"{name} is declared twice, in lines {line} and {spec.origin.line}", field="name")
+            error.file, error.line = spec.origin.path, spec.origin.line  # type: ignore[attr-defined]
+            raise error
+
+
+def others(path: str, declared: Sequence[DeploymentSpec]) -> list[str]:
+    """A sentence for each imported file whose deployments were left alone."""
+    files = dict.fromkeys(spec.origin.path for spec in declared if spec.origin.path != path)
+    return [f"the deployments in {file}, which this file imports, were left as they are" for file in files]

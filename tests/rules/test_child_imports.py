@@ -1,0 +1,108 @@
+"""The process of a plain flow loads next to nothing: each entry here is paid for at every start of every run."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.flow_process import run_flow, write_flow
+
+PLAIN_FLOW = """
+import sys
+@task(retries=1, retry_delay_seconds=1)
+def one(n): return n + 1
+@task
+def two(n): return n * 2
+@flow
+def main(n: int = 1):
+    print("printed")
+    get_run_logger().info("logged %d", n)
+    two(one(n)).result()
+    return " ".join(sys.modules)
+"""
+
+# Beyond a bare interpreter: shared objects and builtins only. Nothing may be added without its cost in milliseconds.
+ALLOWED = {
+    "_contextvars",  # 0.2 ms: tasks run in a copy of the context in which they were called
+    "_collections",  # built in: the queue of the workers
+    "atexit",  # built in: the user's handlers run before the result is sent
+    "fcntl",  # 0.2 ms: the life pipe
+    "flow",  # the user's own file
+}
+OURS = {
+    "orchestrator",
+    "orchestrator.process",
+    "orchestrator.process.agent_reporter",
+    "orchestrator.process.child",
+    "orchestrator.process.ending",
+    "orchestrator.process.frames",
+    "orchestrator.process.life_pipe",
+    "orchestrator.process.link",
+    "orchestrator.process.output",
+    "orchestrator.process.user_code",
+    "orchestrator.sdk",
+    "orchestrator.sdk.context",
+    "orchestrator.sdk.errors",
+    "orchestrator.sdk.flow_runs",
+    "orchestrator.sdk.flows",
+    "orchestrator.sdk.futures",
+    "orchestrator.sdk.import_hooks",
+    "orchestrator.sdk.interrupts",
+    "orchestrator.sdk.logger",
+    "orchestrator.sdk.named",
+    "orchestrator.sdk.parameters",
+    "orchestrator.sdk.results",
+    "orchestrator.sdk.retries",
+    "orchestrator.sdk.states",
+    "orchestrator.sdk.stdlib",
+    "orchestrator.sdk.task_runs",
+    "orchestrator.sdk.tasks",
+    "orchestrator.sdk.upstream",
+    "orchestrator.sdk.workers",
+}
+NEVER = "redis rq structlog pydantic asyncio click msgpack dataclasses inspect logging traceback typing enum threading "
+NEVER += "json uuid pathlib functools re collections contextlib struct socket signal types weakref datetime subprocess"
+
+
+def bare_modules() -> set[str]:
+    """What `python -P -c` itself has loaded in this environment."""
+    code = "import sys; print(' '.join(sys.modules))"
+    return set(
+        subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, check=True, text=True).stdout.split()
+    )
+
+
+def loaded_by_a_plain_flow(folder: Path) -> set[str]:
+    result, _ = run_flow(write_flow(folder, PLAIN_FLOW), life_pipe=True)
+    assert result["state"] == "COMPLETED", result
+    return set(str(json.loads(result["value"])).split())
+
+
+def test_the_process_of_a_plain_flow_loads_nothing_outside_the_list(tmp_path: Path) -> None:
+    extra = loaded_by_a_plain_flow(tmp_path) - bare_modules() - ALLOWED - OURS
+    assert not extra, f"a flow's process loads {sorted(extra)}: load it later, or add it to the list with its cost"
+
+
+def test_nothing_heavy_is_loaded_whatever_the_lists_say(tmp_path: Path) -> None:
+    assert not (loaded_by_a_plain_flow(tmp_path) - bare_modules()) & set(NEVER.split())
+    assert not (ALLOWED | OURS) & set(NEVER.split())
+
+
+def test_the_list_names_nothing_that_is_not_loaded_any_more(tmp_path: Path) -> None:
+    loaded = loaded_by_a_plain_flow(tmp_path)
+    # It is asked before the result is encoded; some of these are built in or loaded at start by other Pythons.
+    assert OURS - loaded <= {"orchestrator.sdk.results"}
+
+
+def test_importing_the_package_loads_no_module_of_the_library(tmp_path: Path) -> None:
+    code = "import sys; before = set(sys.modules); import orchestrator; print(' '.join(set(sys.modules) - before))"
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        check=True,
+        text=True,
+        cwd=os.fspath(Path(__file__).parents[2]),
+    )
+    extra = {name for name in run.stdout.split() if name.partition(".")[0] != "orchestrator"}
+    assert extra <= ALLOWED | {"_signal"}
