@@ -1,7 +1,8 @@
 """Reads what the processes of one run write: frames on its socket, lines on its pipes, in the order they are found.
 
-After a read that found output the descriptor rests for 5 ms, so that a flow that flushes every line costs one wake-up
-per 5 ms and not one per line; while too much waits to be shipped, none is read at all, and the writer waits.
+What comes now and then is read at once, so that lines of a flow and of its subprocesses keep their order. Descriptors
+that go on rest 5 ms between reads, so that a flow that flushes every line costs one wake-up per 5 ms and not one per
+line. While too much waits to be shipped, nothing is read at all, and the writer waits.
 """
 
 import os
@@ -20,6 +21,10 @@ from orchestrator.store.run_logs import LOG, STDERR, STDOUT, LogRecord
 
 READ_BYTES = 256 * 1024
 REST_SECONDS = 0.005
+BURST = 8
+"""Reads within one rest's time after which a descriptor begins to rest."""
+
+MOST_READS = 16
 INFO = 20
 SOURCE_OF = {1: STDOUT, 2: STDERR}
 
@@ -59,6 +64,7 @@ class Pump:
         self._unsent = b""
         self._paused = False
         self._resting: set[int] = set()
+        self._reads = 0
         self.last_words = ""
         for fd in self._open:
             loop.watch(fd, lambda events, fd=fd: self._ready(fd, events))  # type: ignore[misc]
@@ -74,15 +80,13 @@ class Pump:
             return
         self._paused = paused
         for fd in list(self._open):
-            if paused:
-                self._rest(fd)
-            else:
-                self._wake(fd)
+            self._set_resting(fd, paused)
 
     def drain(self) -> None:
         """Read all that is there now, resting or not."""
-        for fd in list(self._open):
-            self._read_out(fd)
+        for fd in sorted(self._open, key=lambda fd: fd == self._channel):
+            while self._read_out(fd):
+                pass
 
     def close(self) -> None:
         """Read what is there, end the last lines, and close everything."""
@@ -94,6 +98,7 @@ class Pump:
         self._hand_over()
         for fd in list(self._open):
             self._shut(fd)
+        self._loop.call_not(self)
 
     def _ready(self, fd: int, events: int) -> None:
         if events & select.EPOLLOUT:
@@ -101,31 +106,56 @@ class Pump:
         if events & (select.EPOLLHUP | select.EPOLLERR):
             # Reported although nobody asked: what is left is bounded by the pipe and has to go.
             self._read_out(fd)
-        elif events & select.EPOLLIN and self._read(fd) is Found.OUTPUT:
-            self._rest(fd)
-            self._look_again(fd)
+        elif events & select.EPOLLIN:
+            self._read_older(fd)
+            if self._read(fd) is Found.OUTPUT:
+                self._count_read(fd)
 
-    def _look_again(self, fd: int) -> None:
-        self._loop.call_at(boot_time() + REST_SECONDS, (self, fd), lambda: self._after_rest(fd))
+    def _read_older(self, fd: int) -> None:
+        """Read what was written before that which made `fd` ready: by a subprocess, before the flow went on."""
+        if fd == self._channel:
+            for pipe in self._open & self._piped.keys():
+                self._read_out(pipe)
+        elif self._channel in self._resting:
+            self._read_out(self._channel)
 
-    def _after_rest(self, fd: int) -> None:
-        if fd not in self._open or self._paused:
+    def _count_read(self, fd: int) -> None:
+        self._reads += 1
+        if self._reads == 1:
+            self._loop.call_at(boot_time() + REST_SECONDS, self, self._end_window)
+        if self._reads >= BURST:
+            self._set_resting(fd, True)
+
+    def _end_window(self) -> None:
+        self._reads = 0
+        if self._paused or not self._resting:
             return
-        if self._read(fd) is Found.OUTPUT:
-            self._look_again(fd)
+        if self._read_resting():
+            self._loop.call_at(boot_time() + REST_SECONDS, self, self._end_window)
+            return
+        for fd in list(self._resting):
+            self._set_resting(fd, False)
+
+    def _read_resting(self) -> bool:
+        """Read what has come meanwhile; pipes first, since a flow mostly speaks after those it started have."""
+        found = [self._read_out(fd) for fd in sorted(self._resting, key=lambda fd: fd == self._channel)]
+        return any(found)
+
+    def _read_out(self, fd: int) -> bool:
+        """Read until nothing is there, or as much as a pipe can hold; true when output was found."""
+        chatty = False
+        for _ in range(MOST_READS):
+            found = self._read(fd) if fd in self._open else Found.NOTHING
+            if found is Found.NOTHING:
+                break
+            chatty = chatty or found is Found.OUTPUT
+        return chatty
+
+    def _set_resting(self, fd: int, resting: bool) -> None:
+        if resting:
+            self._resting.add(fd)
         else:
-            self._wake(fd)
-
-    def _read_out(self, fd: int) -> None:
-        while fd in self._open and self._read(fd) is not Found.NOTHING:
-            pass
-
-    def _rest(self, fd: int) -> None:
-        self._resting.add(fd)
-        self._set_events(fd)
-
-    def _wake(self, fd: int) -> None:
-        self._resting.discard(fd)
+            self._resting.discard(fd)
         self._set_events(fd)
 
     def _set_events(self, fd: int) -> None:
@@ -193,6 +223,6 @@ class Pump:
     def _shut(self, fd: int) -> None:
         if fd in self._open:
             self._open.discard(fd)
-            self._loop.call_not((self, fd))
+            self._resting.discard(fd)
             self._loop.unwatch(fd)
             os.close(fd)
