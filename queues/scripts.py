@@ -57,7 +57,8 @@ class Scripts:
 
     def call(self, verb: str, **arguments: Any) -> Any:
         """Run one script and give its reply; bytes that are not UTF-8 come back as text with surrogate escapes."""
-        payload = msgpack.packb(arguments, use_bin_type=False)  # cmsgpack of Redis knows no bin type
+        # The msgpack of Redis knows no type for bytes: they travel as text.
+        payload = msgpack.packb(arguments, use_bin_type=False, unicode_errors="surrogateescape")
         try:
             reply = self._run(verb, payload)
         except RedisError as failure:

@@ -36,6 +36,12 @@ local function utc(at)
     doy - math.floor((153 * mp + 2) / 5) + 1, math.floor(rest / 3600), math.floor(rest / 60) % 60, rest % 60, at % 1000000)
 end
 
+-- Cut a long text, not within a character.
+local function clip(text)
+  if #text <= 4 * BITE then return text end
+  return string.gsub(string.sub(text, 1, 4 * BITE), '[\192-\255]?[\128-\191]*$', '') .. '…'
+end
+
 local function refuse(code, details)
   details.err = code
   return cmsgpack.pack(details)
@@ -128,10 +134,11 @@ local function move(run, to, actor, reason, changes)
   local from, n = run.state, tonumber(run.moves or 0) + 1
   changes = changes or {}
   changes.state, changes.moves = to, tostring(n)
-  changes.reason = reason ~= '' and string.sub(reason, 1, 4 * BITE) or false
+  reason = clip(reason)
+  changes.reason = reason ~= '' and reason or false
   if changes.state_name == nil then changes.state_name = false end
-  local line = us(NOW - run.created) .. ' ' .. to .. ' ' .. actor .. (reason ~= '' and ' ' .. reason or '')
-  changes['h' .. n] = string.sub(line, 1, 4 * BITE)
+  local line = us(NOW - run.created) .. ' ' .. to .. ' ' .. string.gsub(actor, '%s', '_')
+  changes['h' .. n] = line .. (reason ~= '' and ' ' .. reason or '')
   if n > KEEP_FIRST + KEEP_LAST then changes['h' .. (n - KEEP_LAST)] = false end
   if TERMINAL[to] then
     changes.ended, changes.claim = AT, run.claim and string.sub(run.claim, 1, CLAIM_KEPT)

@@ -34,6 +34,15 @@ def test_a_run_keeps_what_it_was_given(floor: Floor) -> None:
     assert floor.redis.zscore(floor.keys.group("deployment:d1"), "r1") == run.created_us
 
 
+@pytest.mark.parametrize("reason", ["", "two\nlines", "é" * 400, "x" * 10_000, "bad \udcff byte", "~1 h1 '\"\\"])
+def test_any_reason_and_any_actor_can_be_read_back(floor: Floor, reason: str) -> None:
+    floor.runs.create([NewRun(id="r1", queue="default", actor="user:Ann Lee", reason=reason)])
+    run = floor.run("r1")
+    assert (run.history[0].actor, run.history[0].reason) == ("user:Ann_Lee", run.reason)
+    assert run.reason == reason.replace("\udcff", "\ufffd") or run.reason[-1] == "…"
+    assert len(run.reason.encode()) <= 260 and "\ufffd" not in run.reason.rstrip("…").replace("bad \ufffd", "")
+
+
 def test_a_run_is_made_once_whoever_asks(floor: Floor) -> None:
     new = NewRun(id="r1", queue="default", actor="scheduler", fields={"name": "first"})
     (first,) = floor.runs.create([new])
