@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from functools import partial
+from json import loads
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from orchestrator.cli.access import client, settings
 from orchestrator.cli.failures import CommandError
 from orchestrator.cli.frame import group
-from orchestrator.cli.output import Columns, Output
+from orchestrator.cli.output import Columns, Output, as_json
+from orchestrator.cli.run_log import print_line
 from orchestrator.cli.values import QUEUE, Reference, Whole
 from orchestrator.errors import NotFound
+from queues.errors import UnknownQueue
 
 if TYPE_CHECKING:
     from orchestrator.client import Client
     from orchestrator.config import Settings
+    from orchestrator.store.run_logs import LogRecord
 
 MOST_RUNS = 1000
 AGENTS: Columns = {
@@ -65,7 +70,7 @@ def known_queues(opened: Client, queues: Sequence[str], create: bool) -> list[st
     for queue in dict.fromkeys(queues):
         try:
             names.append(opened.get_work_queue(queue).name)
-        except NotFound as error:
+        except (NotFound, UnknownQueue) as error:
             if not create:
                 hint = f"make it with `headgate work-queue create {queue}`, or add --create-queues"
                 raise CommandError(str(error), exit_code=3, code="not-found", field="--queue", hint=hint) from error
@@ -121,3 +126,52 @@ def stop(output: Output, name: str) -> None:
     output.done(
         asked, f"Asked agent {asked.name} on {asked.host} to stop: {asked.running} running go back to their queues"
     )
+
+
+def run_here(output: Output, name: str, parameters: Mapping[str, Any]) -> None:
+    """Run a deployment's flow in this terminal, as an agent would, without an agent and without a record of it.
+
+    Lines go to stdout, what is said about the run to stderr. CommandError with exit code 6 unless it completes.
+    """
+    from agent.here import Here, order_here
+
+    chosen = settings()
+    with client(chosen) as opened:
+        spec = opened.deployment_spec(name, parameters)
+    order = order_here(spec, os.environ)
+    show = partial(show_lines, output, order.attempt)
+    here = Here(order, show=show, say=output.note, kill_seconds=chosen.kill_seconds)
+    output.note(f"Running {order.deployment} here as {order.run_name}; no record is kept of it")
+    outcome = here.run()
+    result = loads(outcome.data.get("result", b"null"))
+    if output.form != "text":
+        ended = {"state": outcome.state, "reason": outcome.reason or None, "result": result}
+        output.json({"id": order.run_id, "name": order.run_name, **ended})
+    if here.interrupts:
+        raise KeyboardInterrupt
+    told = f"{order.deployment} ended {outcome.name or outcome.state}"
+    if outcome.state != "COMPLETED":
+        raise CommandError(f"{told}: {outcome.reason}", exit_code=6, code="not-completed")
+    output.note(told if result is None else f"{told}; result: {as_json(result):.500}")
+
+
+def show_lines(output: Output, attempt: int, records: Sequence[LogRecord]) -> None:
+    """Print lines as they come; programs get the end of the run alone."""
+    from orchestrator.client.values import LogLine
+    from orchestrator.store.run_logs import SOURCES
+    from queues.clock import from_us
+
+    for record in records if output.form == "text" else ():
+        line = LogLine(
+            timestamp=from_us(record.at_us),
+            attempt=attempt,
+            sequence=0,
+            level=record.level,
+            source=SOURCES[record.source],
+            logger=record.logger,
+            task=record.task,
+            message=record.text,
+            position="",
+        )
+        print_line(output, line)
+    output.flush()

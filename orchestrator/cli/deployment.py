@@ -8,7 +8,7 @@ from orchestrator.cli.access import client
 from orchestrator.cli.deployment_run import run
 from orchestrator.cli.frame import group
 from orchestrator.cli.output import Columns, Output
-from orchestrator.cli.values import QUEUE, Reference
+from orchestrator.cli.values import QUEUE, Duration, Reference
 
 DEPLOYMENTS: Columns = {
     "ID": "id",
@@ -31,11 +31,12 @@ def deployment() -> None:
 @deployment.command("create")
 @click.argument("file")
 @click.option("--create-queues", is_flag=True, help="Make work queues that do not exist yet.")
-def create(output: Output, file: str, create_queues: bool) -> None:
+@click.option("--timeout", type=Duration(1, 3600), default=30.0, help="How long loading the file may take (30 s).")
+def create(output: Output, file: str, create_queues: bool, timeout: float) -> None:
     """Create or update what a Python file declares. All of its deployments, or none when one is refused."""
     from orchestrator.cli.deployment_file import load
 
-    loaded = load(file)
+    loaded = load(file, timeout)
     for warning in loaded.warnings:
         output.note(f"Warning: {warning}")
     with client() as opened:

@@ -54,7 +54,7 @@ def run(
         raise misused("--here", "it runs now and is watched anyway", "leave out --watch, --at and --in")
     parameters = parameters_of(pairs, whole)
     if here:
-        from orchestrator.cli.run_here import run_here
+        from agent.cli import run_here
 
         run_here(output, name, parameters)
         return

@@ -65,6 +65,11 @@ class Part:
             self.process.wait()
 
     @property
+    def pid(self) -> int:
+        """The child's process id; 0 when there is none."""
+        return self.process.pid if self.process is not None else 0
+
+    @property
     def alive(self) -> bool:
         """Whether the child runs."""
         return self.process is not None and self.process.poll() is None

@@ -76,7 +76,7 @@ def tell(chosen: Settings, redis: Watched, parts: list[Part]) -> None:
     """Says what was started, where its data is, and what to do next."""
     say(f"Redis {redis.version} ({'embedded' if redis.embedded else redis.address}), home folder {chosen.home}")
     for part in parts:
-        say(f"{part.name} started, pid {part.process.pid}")
+        say(f"{part.name} started, pid {part.pid}")
     say("in another terminal: `headgate deployment create FILE`, `headgate flow-run ls`; Ctrl-C here ends everything")
 
 
