@@ -38,7 +38,7 @@ def main(fd: int, path: str) -> None:
 
 
 def warm_up() -> None:
-    """Have everything loaded that checking a deployment needs: zones, croniter, and the standard modules behind them."""
+    """Have everything loaded that checking a deployment needs: zones, croniter, and the modules behind them."""
     str(CronSchedule("0 0 1 1 *", timezone="America/New_York"))
 
 

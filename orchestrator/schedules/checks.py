@@ -1,0 +1,157 @@
+"""Is a schedule sound? Raised is what can not be meant, noted what may surprise.
+
+Checked when a schedule is made outside a flow's process, and once more when it is deployed.
+"""
+
+import math
+import re
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from orchestrator.errors import InvalidSchedule, expected, shown
+from orchestrator.schedules import CronSchedule, IntervalSchedule, RRuleSchedule, Schedule, cron_fields, rrule_text
+from orchestrator.schedules.instants import instants_of, next_instant, zone_name
+from orchestrator.schedules.rrule import RecurrenceInstants, last_instant
+from orchestrator.schedules.wall_clock import DAY, clock_changes, is_repeated, is_skipped, once, wall, zone
+
+SHORTEST = timedelta(seconds=1)
+LONGEST = timedelta(days=3660)
+YEAR = timedelta(days=366)
+MOST_CAUGHT_UP = 10_000
+NOTED_CHANGES = 2
+SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}", re.ASCII)
+
+
+def check(schedule: Schedule) -> None:
+    """Raise InvalidSchedule for what can not be meant, a schedule that will never fire included."""
+    check_policy(schedule)
+    check_types(schedule)
+    instants_of(schedule)
+    if next_instant(schedule, datetime.now(UTC)) is None:
+        raise InvalidSchedule(never_fires(schedule), field=main_field(schedule))
+
+
+def notes(schedule: Schedule, now: datetime | None = None) -> list[str]:
+    """What may surprise about a sound schedule, one sentence each."""
+    now = now or datetime.now(UTC)
+    found: list[str] = []
+    if isinstance(schedule, CronSchedule):
+        found += cron_fields.parse(schedule.cron).notes
+    if isinstance(schedule, RRuleSchedule):
+        found += rrule_notes(schedule.rrule)
+    first = next_instant(schedule, now)
+    if first is not None and first - now > YEAR:
+        day = wall(first, zone(zone_name(schedule) or "UTC")).date()
+        found.append(f"next: {day.isoformat()}, in {(first - now).days} days")
+    return found + clock_notes(schedule, now)
+
+
+def check_policy(schedule: Schedule) -> None:
+    """Slug and catch-up."""
+    slug, catch_up = schedule.slug, schedule.catch_up
+    if slug is not None and (not isinstance(slug, str) or not SLUG.fullmatch(slug)):
+        allowed = "1 to 128 of a-z 0-9 . _ - that begin with a letter or digit"
+        raise InvalidSchedule(expected("slug", allowed, slug), field="slug")
+    if catch_up in ("latest", "skip", "all") and isinstance(catch_up, str):
+        return
+    if isinstance(catch_up, bool) or not isinstance(catch_up, int) or not 1 <= catch_up <= MOST_CAUGHT_UP:
+        allowed = f'"latest", "skip", "all" or a number from 1 to {MOST_CAUGHT_UP}'
+        raise InvalidSchedule(expected("catch_up", allowed, catch_up), field="catch_up")
+
+
+def check_types(schedule: Schedule) -> None:
+    """The arguments themselves."""
+    timezone = schedule.timezone
+    if timezone is not None and not isinstance(timezone, str):
+        raise InvalidSchedule(expected("timezone", "text such as 'Europe/Paris'", timezone), field="timezone")
+    if timezone is not None:
+        zone(timezone)
+    if isinstance(schedule, IntervalSchedule):
+        check_interval(schedule.interval)
+        check_anchor(schedule.anchor_date, timezone)
+    if isinstance(schedule, CronSchedule) and not isinstance(schedule.day_or, bool):
+        raise InvalidSchedule(expected("day_or", "True or False", schedule.day_or), field="day_or")
+    if isinstance(schedule, RRuleSchedule) and not isinstance(schedule.rrule, str):
+        raise InvalidSchedule(expected("rrule", "text such as 'FREQ=DAILY;BYHOUR=9'", schedule.rrule), field="rrule")
+
+
+def check_interval(interval: Any) -> None:
+    """A length between a second and ten years."""
+    allowed = "a timedelta (or seconds) from 1 second to 10 years"
+    if isinstance(interval, int | float) and not isinstance(interval, bool) and math.isfinite(interval):
+        fits = SHORTEST.total_seconds() <= interval <= LONGEST.total_seconds()
+    else:
+        fits = isinstance(interval, timedelta) and SHORTEST <= interval <= LONGEST
+    if not fits:
+        raise InvalidSchedule(expected("interval", allowed, interval), field="interval")
+
+
+def check_anchor(anchor: Any, timezone: str | None) -> None:
+    """A datetime that says in which zone it is, unless `timezone` does."""
+    if anchor is None:
+        return
+    if not isinstance(anchor, datetime):
+        raise InvalidSchedule(expected("anchor_date", "a datetime", anchor), field="anchor_date")
+    if anchor.tzinfo is None and timezone is None:
+        raise InvalidSchedule(
+            f"expected anchor_date to have a time zone, got {shown(anchor)}",
+            field="anchor_date",
+            hint="add timezone='Europe/Paris' to the schedule, or tzinfo=timezone.utc to the datetime",
+        )
+
+
+def main_field(schedule: Schedule) -> str:
+    """The argument that says when."""
+    return {"cron": "cron", "rrule": "rrule"}.get(schedule.kind, "interval")
+
+
+def never_fires(schedule: Schedule) -> str:
+    """The sentence for a schedule without a next instant."""
+    said = schedule.facts()[main_field(schedule)]
+    rules = instants_of(schedule)
+    ended = last_instant(rules) if isinstance(rules, RecurrenceInstants) else None
+    if ended is not None:
+        return f"{shown(said)} never fires again: it ended on {ended.date().isoformat()}"
+    return f"{shown(said)} never fires: no day within 50 years fits it"
+
+
+def rrule_notes(text: str) -> list[str]:
+    """What a rule takes for granted."""
+    given = rrule_text.parse(text)
+    found = []
+    if given.start is None and any(rule.count or rule.interval > 1 for rule in given.rules):
+        found.append("the rule has no DTSTART: it counts from 2020-01-01 00:00 in its zone")
+    if any(rule.until is not None and rule.until.is_date for rule in given.rules):
+        found.append("UNTIL is a date: the instants of that day still happen")
+    return found
+
+
+def clock_notes(schedule: Schedule, now: datetime) -> list[str]:
+    """What happens in the coming year to named times that the clock skips or shows twice."""
+    rules: Any = instants_of(schedule)
+    if follows_the_clock(rules) or not counts_on_walls(rules):
+        return []
+    where = zone(zone_name(schedule) or "UTC")
+    found = []
+    for change in clock_changes(where, now, YEAR.days):
+        midnight = wall(change - timedelta(seconds=1), where).replace(hour=0, minute=0, second=0)
+        for at in islice(rules.walls(midnight), 200):
+            if at >= midnight + 2 * DAY:
+                break
+            if is_skipped(at, where):
+                moved = wall(once(at, where), where)
+                found.append(f"{at:%Y-%m-%d %H:%M} does not exist in {where}: that run starts at {moved:%H:%M}")
+            elif is_repeated(at, where):
+                found.append(f"{at:%Y-%m-%d %H:%M} comes twice in {where}: it runs once, the first time")
+    return found[:NOTED_CHANGES]
+
+
+def follows_the_clock(rules: Any) -> bool:
+    """Whether a schedule takes hours and minutes as they come; gap and fold need no rule then."""
+    return bool(getattr(getattr(rules, "fields", rules), "follows_the_clock", False))
+
+
+def counts_on_walls(rules: Any) -> bool:
+    """Whether a schedule names times of the clock; an interval below a day counts elapsed time."""
+    return bool(getattr(rules, "counts_days", True))
