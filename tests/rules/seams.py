@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 
+from tests.rules.floors import imports
 from tests.rules.source_files import Source
 
 RQ_SEAM = "queues/rq_bridge.py"
@@ -26,25 +27,21 @@ def _constants(tree: ast.AST) -> Iterator[ast.Constant]:
             yield node
 
 
-def _imported(tree: ast.AST) -> Iterator[tuple[str, int]]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from ((alias.name.split(".")[0], node.lineno) for alias in node.names)
-        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module.split(".")[0], node.lineno
+def _imported(source: Source) -> Iterator[tuple[str, int]]:
+    return ((item.target.split(".")[0], item.line) for item in imports(source))
 
 
 def rq_errors(source: Source) -> list[str]:
     """Imports of rq outside its one seam."""
     if source.path == RQ_SEAM:
         return []
-    lines = [line for name, line in _imported(source.tree) if name == "rq"]
+    lines = [line for name, line in _imported(source) if name == "rq"]
     return [f"{source.path}:{line}: import of rq; only {RQ_SEAM} knows it" for line in lines]
 
 
 def pickle_errors(source: Source) -> list[str]:
     """Imports of pickle and of what is built on it."""
-    found = [(name, line) for name, line in _imported(source.tree) if name in PICKLES]
+    found = [(name, line) for name, line in _imported(source) if name in PICKLES]
     return [f"{source.path}:{line}: import of {name}; nothing here reads or writes pickles" for name, line in found]
 
 

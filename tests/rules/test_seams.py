@@ -60,6 +60,7 @@ SLEEPY = "import time\ndef test_x():\n    time.sleep(1)"
     ("check", "path", "text", "sentence"),
     [
         (seams.rq_errors, "agent/presence.py", "from rq.worker import Worker", "only queues/rq_bridge.py knows it"),
+        (seams.rq_errors, "agent/presence.py", 'import_module("rq")', "only queues/rq_bridge.py knows it"),
         (seams.pickle_errors, "tests/agent/test_x.py", "import pickle", "nothing here reads or writes pickles"),
         (seams.key_errors, "queues/runs.py", 'key = f"{prefix}:run:{run_id}"', "those stand in keys.py"),
         (seams.key_errors, "agent/x.py", 'key = "{headgate}:leases"', "those stand in keys.py"),
