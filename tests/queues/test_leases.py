@@ -184,3 +184,13 @@ def test_in_the_window_an_agent_takes_back_a_run_whose_claim_was_lost_with_the_t
     assert [name for name, _ in floor.limits.holders("tag:gpu")] == ["r1"] and floor.line() == []
     floor.make("r2")
     assert floor.claim()[0].token > 77
+
+
+def test_in_the_window_a_run_that_was_given_away_is_not_taken_back(floor: Floor) -> None:
+    old = floor.start("r1")
+    floor.travel(40)
+    floor.leases.expire_once()
+    floor.redis.hset(floor.keys.recovery, "no_expiry_before", floor.scripts.now_us() + 32_000_000)
+    before = floor.dump()
+    assert floor.agent().renew([held(old)]).lost == {"r1"}
+    assert floor.dump() == before

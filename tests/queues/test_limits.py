@@ -54,7 +54,8 @@ def test_ten_thousand_blocked_runs_delay_a_free_one_by_less_than_a_second(floor:
         reply = floor.agent().claim(["default"], 1, claim_id=f"c{calls}")
         got = [claim.run_id for claim in reply.claims]
         assert got or reply.more
-    assert got == ["free"] and cpu_seconds(floor) - began < 1.0 and calls <= 51
+    assert got == ["free"] and cpu_seconds(floor) - began < 1.0
+    assert calls == 51, "one call looks at 200 runs at most"
     assert len(floor.queues.waiting("default", 20_000)) == 10_000
 
 
