@@ -68,6 +68,18 @@ class ScriptFailed(HeadgateQueueError):
         self.cause = cause
 
 
+class WrongKeyType(HeadgateQueueError):
+    """A key of ours holds another type of value than ours: something else wrote there."""
+
+    def __init__(self, key: str, expected: str, found: str) -> None:
+        super().__init__(
+            f"expected the key {key} to be a {expected}, got a {found}; `headgate doctor` looks at all keys"
+        )
+        self.key = key
+        self.expected = expected
+        self.found = found
+
+
 class InvalidName(HeadgateQueueError):
     """A name holds characters that names may not have, or is too long."""
 

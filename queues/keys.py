@@ -141,3 +141,7 @@ class Keys:
     def rq_job(self, run_id: str) -> str:
         """Name rq's hash of a job."""
         return f"{self.prefix}:rq:job:{run_id}"
+
+    def rq_commands(self, agent: str) -> str:
+        """Name the channel on which rq tools send commands to a worker."""
+        return f"{self.prefix}:rq:pubsub:{agent}"

@@ -12,7 +12,6 @@ module of a user may stand in its way. It works on the folder of `queues.redis_h
 Arguments: folder, socket, recovery key, server lock's descriptor (-1: the server runs already), server command …
 """
 
-import contextlib
 import fcntl
 import os
 import signal
@@ -42,11 +41,10 @@ def main(folder: str, socket_path: str, recovery_key: str, server_lock: int, com
             return
         wait_for_last_user(folder)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        shut_down(socket_path, recovery_key)
-        fcntl.flock(lock_file(folder, "server"), fcntl.LOCK_EX)
-        with contextlib.suppress(OSError):
+        if shut_down(socket_path, recovery_key):
+            fcntl.flock(lock_file(folder, "server"), fcntl.LOCK_EX)
             os.unlink(os.path.join(folder, "host"))
-    except ServerGoneError:
+    except (ServerGoneError, FileNotFoundError):
         return
 
 
@@ -95,19 +93,20 @@ def wait_for_last_user(folder: str) -> None:
     fcntl.flock(lock_file(folder, "users"), fcntl.LOCK_EX)
 
 
-def shut_down(socket_path: str, recovery_key: str) -> None:
-    """Mark the end as clean and shut the server down; its data is on disk then."""
-    for _ in range(3):
-        try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
-                server.settimeout(ANSWER_SECONDS)
-                server.connect(socket_path)
-                run_id = ask(server, "INFO", "server").partition(b"run_id:")[2].split()[0].decode()
-                ask(server, "HSET", recovery_key, "ended_cleanly", run_id)
-                if not ask(server, "SHUTDOWN").startswith(b"-"):
-                    return
-        except (OSError, IndexError):
-            return  # it ended on its own, or does not answer: killing it could lose what it has not written yet
+def shut_down(socket_path: str, recovery_key: str) -> bool:
+    """Mark the end as clean and shut the server down; say whether it agreed, and so has all its data on disk.
+
+    One that does not answer or refuses is left to its next user: killing it could lose what it has not written yet.
+    """
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+            server.settimeout(ANSWER_SECONDS)
+            server.connect(socket_path)
+            run_id = ask(server, "INFO", "server").partition(b"run_id:")[2].split()[0].decode()
+            ask(server, "HSET", recovery_key, "ended_cleanly", run_id)
+            return not ask(server, "SHUTDOWN")
+    except (OSError, IndexError):
+        return False
 
 
 def ask(server: socket.socket, *words: str) -> bytes:

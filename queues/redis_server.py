@@ -96,12 +96,15 @@ class EmbeddedRedis:
             # The server itself holds this lock: free means that no server has these data open, so a socket is stale.
             while not server.take():
                 if answers(self._home.socket):
-                    if not self._has_guard():
-                        self._start_guard(-1, [])
+                    self._ensure_guard()
                     return False
                 self._pause(deadline)
             self._start_server(server, deadline)
         return True
+
+    def _ensure_guard(self) -> None:
+        if not self._has_guard():
+            self._start_guard(-1, [])
 
     def _start_server(self, server: Lock, deadline: float) -> None:
         binary = self._choose()

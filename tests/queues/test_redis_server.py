@@ -140,6 +140,19 @@ def test_after_kill_9_of_guard_and_server_both_come_back(home):
     end_of_server(home)
 
 
+def test_a_server_that_can_not_end_is_left_to_its_next_user(home):
+    with EmbeddedRedis.acquire(home) as held:
+        before = psutil.Process(server_pid(held))
+        guard = guard_of(held)
+        connect(held.url).config_set("appendonly", "no")
+        connect(held.url).config_set("save", "3600 1")
+        (RedisHome.under(home).data / "dump.rdb").mkdir()
+    wait_until(lambda: not guard.is_running() or guard.status() == psutil.STATUS_ZOMBIE)
+    with EmbeddedRedis.acquire(home) as held:
+        assert server_pid(held) == before.pid
+        (RedisHome.under(home).data / "dump.rdb").rmdir()
+
+
 def test_a_stale_socket_is_replaced(home):
     place = RedisHome.under(home)
     with EmbeddedRedis.acquire(home) as held:

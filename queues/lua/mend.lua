@@ -1,0 +1,128 @@
+-- mend.lua: put some runs where their records say they belong, and take them out of where they do not.
+-- KEYS[1] prefix
+-- ARGV[1] runs (list of ids), place? (key behind the prefix, a sorted set or a set, in which they were found), lease_us
+-- Returns counts (kind -> number set right), damaged (list of ids whose keys can not be read).
+-- The record is the truth: an id without one is dropped from the place; a held run without a lease gets one, so that it
+-- ends when nobody renews it.
+local counts, damaged = {}, {}
+
+local function note(kind, n)
+  n = n or 1
+  if n > 0 then counts[kind] = (counts[kind] or 0) + n end
+end
+
+local function drop(id, kind)
+  if not A.place then return end
+  local gone = call('TYPE', P .. A.place).ok == 'zset' and call('ZREM', P .. A.place, id) or call('SREM', P .. A.place, id)
+  note(kind, gone)
+  -- Whoever needs a limit that has room must have a place in line.
+  local queue = gone == 1 and string.match(A.place, '^waiting:(.+)$')
+  if queue then represent({limits = table.concat(call('SMEMBERS', P .. 'parked_in:' .. queue), '\n'), queue = queue}) end
+  local limit = gone == 1 and string.match(A.place, '^holders:(.+)$')
+  if limit then
+    rooms[limit] = nil
+    grown(limit, 1)
+  end
+end
+
+------------------------------------------------------------------------ where a run belongs
+local function holds(run, limit)
+  for _, held in ipairs(split(run.held)) do
+    if held == limit then return true end
+  end
+  return false
+end
+
+-- Whether the record wants the run in the place where it was found.
+local function belongs(run, place)
+  local kind, rest = string.match(place, '^([a-z]+):?(.*)$')
+  if kind == 'runs' then return run.state == rest end
+  if kind == 'waiting' then return run.state == 'QUEUED' and not run.parked and run.queue == rest end
+  if kind == 'parked' then return run.state == 'QUEUED' and (run.parked or '') .. '|' .. run.queue == rest end
+  if kind == 'delayed' then return run.state == 'SCHEDULED' end
+  if kind == 'leases' then return HELD[run.state] end
+  if kind == 'holders' then return HELD[run.state] and holds(run, rest) end
+  if kind == 'agentruns' then return HELD[run.state] and run.agent == rest end
+  return true
+end
+
+local function in_set(key, id) return call('ZSCORE', P .. key, id) end
+
+local function queued(run)
+  if run.parked then
+    if in_set('parked:' .. run.parked .. '|' .. run.queue, run.id) then return end
+    call('ZADD', P .. 'parked:' .. run.parked .. '|' .. run.queue, run.due, run.id)
+    call('SADD', P .. 'parked:' .. run.parked, run.queue)
+    call('SADD', P .. 'parked_in:' .. run.queue, run.parked)
+    offer(run.parked, run.queue, 1)
+    note('parked')
+  elseif not in_set('waiting:' .. run.queue, run.id) then
+    call('LREM', P .. 'rq:queue:' .. run.queue, 0, run.id)
+    line_up(run.id, run.queue, run.due)
+    note('waiting')
+  end
+end
+
+local function held(run)
+  if not in_set('leases', run.id) then
+    call('ZADD', P .. 'leases', us(NOW + lease_us(run.queue, A.lease_us)), run.id)
+    note('leases')
+  end
+  for _, limit in ipairs(split(run.held)) do
+    if not in_set('holders:' .. limit, run.id) then
+      call('ZADD', P .. 'holders:' .. limit, us(NOW), run.id)
+      rooms[limit] = nil
+      note('holders')
+    end
+  end
+end
+
+local function indexed(run)
+  if in_set('runs:' .. run.state, run.id) then return end
+  call('ZADD', P .. 'runs:' .. run.state, run.created, run.id)
+  for _, group in ipairs(split(run.groups)) do call('ZADD', P .. 'group:' .. group, run.created, run.id) end
+  note('indexes')
+end
+
+------------------------------------------------------------------------ what rq tools read of a run
+local STATUS = {QUEUED = 'queued', PENDING = 'started', RUNNING = 'started', CANCELLING = 'started'}
+
+local function job(run)
+  local key = P .. 'rq:job:' .. run.id
+  local seen = call('HMGET', key, 'status', 'data', 'origin')
+  local status, wanted = seen[1], STATUS[run.state]
+  if not wanted and (not status or status == 'scheduled' and not TERMINAL[run.state]) then return end
+  if wanted and status == wanted and seen[2] == RQ_DATA and seen[3] == run.queue then return end
+  call('DEL', key, key .. ':dependents', P .. 'rq:results:' .. run.id, P .. 'rq:executions:' .. run.id)
+  note('rq_jobs')
+  if not wanted then return end
+  local state = run.state
+  run.state = 'QUEUED'
+  rq_job(run)
+  run.state = state
+  if wanted == 'started' then
+    call('HSET', key, 'status', 'started', 'worker_name', run.agent, 'started_at', utc(tonumber(run.started or NOW)))
+  end
+end
+
+local function mend(id)
+  local run = load(id)
+  if not run then return drop(id, 'orphans') end
+  if A.place and not belongs(run, A.place) then drop(id, 'misplaced') end
+  indexed(run)
+  if run.state == 'QUEUED' then
+    queued(run)
+  elseif HELD[run.state] then
+    held(run)
+  elseif run.state == 'SCHEDULED' and not in_set('delayed', id) then
+    delay(run)
+    note('delayed')
+  end
+  job(run)
+end
+
+for _, id in ipairs(A.runs) do
+  if not pcall(mend, id) then damaged[#damaged + 1] = id end
+end
+for kind, n in pairs(counts) do call('HINCRBY', P .. 'counters', 'repaired_' .. kind, n) end
+return done({counts = counts, damaged = damaged})
