@@ -79,15 +79,15 @@ class Alarm:
         self._outer = 0.0
 
     def __enter__(self) -> "Alarm":
-        if self.seconds is None:
+        self._outer = _signal.getitimer(_signal.ITIMER_REAL)[0]
+        if self.seconds is None or 0 < self._outer <= self.seconds:
             return self
         try:
             self._handler = _signal.signal(_signal.SIGALRM, self._ring)
         except ValueError:  # not the main thread
             return self
         self._armed = True
-        self._outer = _signal.getitimer(_signal.ITIMER_REAL)[0]
-        _signal.setitimer(_signal.ITIMER_REAL, min(self.seconds, self._outer or self.seconds))
+        _signal.setitimer(_signal.ITIMER_REAL, self.seconds)
         return self
 
     def __exit__(self, kind: "type | None", error: "BaseException | None", trace: "TracebackType | None") -> None:
@@ -97,7 +97,7 @@ class Alarm:
         _signal.setitimer(_signal.ITIMER_REAL, 0)
         _signal.signal(_signal.SIGALRM, self._handler if self._handler is not None else _signal.SIG_DFL)
         if self._outer:
-            spent = min(self.seconds or 0.0, self._outer) - left
+            spent = (self.seconds or 0.0) - left
             _signal.setitimer(_signal.ITIMER_REAL, max(self._outer - spent, 0.001))
         if self.fired and error is None:
             raise FlowTimedOut(self._message())

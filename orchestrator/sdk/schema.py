@@ -125,6 +125,8 @@ def _as_json(shape: Shape) -> dict[str, Any]:
         result["inner"] = [_as_json(inner) for inner in shape.inner]
     if shape.choices:
         result["choices"] = _choices(Shape(shape.kind, choices=shape.choices))
+    if shape.kind == "enum" and shape.cls is not None:  # the flow takes a member's name as well as its value
+        result["choices"] += [name for name in shape.cls.__members__ if name not in result["choices"]]
     if shape.fields:
         result["fields"] = {name: [_as_json(inner), required] for name, (inner, required) in shape.fields.items()}
     return result
