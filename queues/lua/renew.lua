@@ -47,19 +47,19 @@ local SHOWN = 20 -- runs of an agent that rq tools see; the rest would only cost
 -- What rq tools read about a worker stands in keys of its own, which expire when the agent falls silent.
 local function show_rq(worker)
   local index = worker .. ':executions'
-  call('HSET', worker, 'last_heartbeat', utc(NOW), 'state', #A.held > 0 and 'busy' or 'idle')
-  call('EXPIRE', worker, WORKER_TTL)
-  call('DEL', index)
+  mirror('HSET', worker, 'last_heartbeat', utc(NOW), 'state', #A.held > 0 and 'busy' or 'idle')
+  mirror('EXPIRE', worker, WORKER_TTL)
+  mirror('DEL', index)
   local at = string.format('%.6f', NOW / 1000000)
   for i = 1, math.min(#A.held, SHOWN) do
     local id, claim = A.held[i][1], A.held[i][3]
     local key = P .. 'rq:execution:' .. id .. ':' .. claim
-    call('HSETNX', key, 'created_at', at)
-    call('HSET', key, 'id', claim, 'job_id', id, 'worker_name', A.agent, 'last_heartbeat', at)
-    call('EXPIRE', key, WORKER_TTL)
-    call('SADD', index, id .. ':' .. claim)
+    mirror('HSETNX', key, 'created_at', at)
+    mirror('HSET', key, 'id', claim, 'job_id', id, 'worker_name', A.agent, 'last_heartbeat', at)
+    mirror('EXPIRE', key, WORKER_TTL)
+    mirror('SADD', index, id .. ':' .. claim)
   end
-  if #A.held > 0 then call('EXPIRE', index, WORKER_TTL) end
+  if #A.held > 0 then mirror('EXPIRE', index, WORKER_TTL) end
 end
 
 -- The agent registers again when Redis does not know it, or another instance has its name by now.

@@ -3,24 +3,27 @@
 -- Whenever a limit has room and runs of a queue are parked under it, a run that needs it stands in waiting:<queue>.
 
 ------------------------------------------------------------------------ rq's view: a list of ids and a small hash per run
+-- A foreign tool may have put anything under rq's keys: what fails there must not stop a run of ours half-way.
+local mirror = redis.pcall
+
 local function rq_job(run)
   local key = P .. 'rq:job:' .. run.id
-  if TERMINAL[run.state] then call('DEL', key) return end
+  if TERMINAL[run.state] then mirror('DEL', key) return end
   if run.state == 'QUEUED' then
-    call('HSET', key, 'status', 'queued', 'created_at', utc(run.created), 'enqueued_at', utc(NOW), 'origin', run.queue,
+    mirror('HSET', key, 'status', 'queued', 'created_at', utc(run.created), 'enqueued_at', utc(NOW), 'origin', run.queue,
       'description', run.name or run.id, 'timeout', '-1', 'data', RQ_DATA)
-    call('HDEL', key, 'worker_name', 'started_at')
+    mirror('HDEL', key, 'worker_name', 'started_at')
   elseif run.state == 'PENDING' then
-    call('HSET', key, 'status', 'started', 'started_at', utc(NOW), 'worker_name', run.agent)
-  elseif call('EXISTS', key) == 1 then
-    call('HSET', key, 'status', 'scheduled')
-    call('HDEL', key, 'worker_name', 'started_at')
+    mirror('HSET', key, 'status', 'started', 'started_at', utc(NOW), 'worker_name', run.agent)
+  elseif mirror('EXISTS', key) == 1 then
+    mirror('HSET', key, 'status', 'scheduled')
+    mirror('HDEL', key, 'worker_name', 'started_at')
   end
 end
 
 local function rq_list(queue, id, front)
-  call('SADD', P .. 'rq:queues', P .. 'rq:queue:' .. queue)
-  call(front and 'LPUSH' or 'RPUSH', P .. 'rq:queue:' .. queue, id)
+  mirror('SADD', P .. 'rq:queues', P .. 'rq:queue:' .. queue)
+  mirror(front and 'LPUSH' or 'RPUSH', P .. 'rq:queue:' .. queue, id)
 end
 
 ------------------------------------------------------------------------ waking
@@ -139,7 +142,7 @@ end
 local function leave_line(run)
   if run.parked then return unpark(run.id, run.parked, run.queue) end
   call('ZREM', P .. 'waiting:' .. run.queue, run.id)
-  call('LREM', P .. 'rq:queue:' .. run.queue, 1, run.id)
+  mirror('LREM', P .. 'rq:queue:' .. run.queue, 1, run.id)
 end
 
 -- Move a run of the line under a full limit, where no claim looks at it again until the limit has room.

@@ -74,6 +74,15 @@ def test_a_run_that_is_not_due_is_no_rq_job_yet_and_a_retry_is_a_scheduled_one(f
     assert job(floor, "r1")["status"] == b"scheduled" and rq_list(floor) == []
 
 
+def test_keys_of_rq_that_were_overwritten_stop_no_run(floor: Floor) -> None:
+    floor.make("r1")
+    for key in (floor.keys.rq_queue("default"), floor.keys.rq_job("r1"), floor.keys.rq_queues):
+        floor.redis.set(key, "not ours")
+    floor.make("r2")
+    claims = floor.claim(9)
+    assert [floor.finish(claim).state for claim in claims] == ["COMPLETED", "COMPLETED"]
+
+
 def test_a_list_that_rq_tools_have_emptied_delays_no_run(floor: Floor) -> None:
     floor.make("r1", "r2")
     floor.redis.delete(floor.keys.rq_queue("default"), floor.keys.rq_job("r1"), floor.keys.rq_queues)
