@@ -183,6 +183,9 @@ class Supervisor:
             shell.deal()
 
     def _leave(self, shell: Shell) -> None:
+        if not shell.hands.supervision.leases.reachable:
+            # What could be waited for has been waited for.
+            self.patience.give_up()
         shell.hands.renewals.leave()
         shell.hands.shipping.leave()
         shell.hands.shipping.join(LEAVE_SECONDS)

@@ -33,7 +33,7 @@ from agent.kernel import DeadManTimer, boot_time
 from agent.logs.outbox import Outbox
 from agent.logs.shipping import Shipped, Shipping
 from agent.loop import Loop, Mailbox
-from agent.messages import Exited, LaunchRefused, LogsShipped, Message, TimerDue, TreeGone
+from agent.messages import EndLevel, Exited, LaunchRefused, LogsShipped, Message, TimerDue, TreeGone
 from agent.orders import Order
 from agent.process_tree import kill_all
 from agent.renewals import Renewals
@@ -68,6 +68,7 @@ class Shell:
     def __init__(self, hands: Hands) -> None:
         self.hands = hands
         self.left = False
+        self._level = EndLevel.SERVING
         self._messages: deque[Message] = deque()
         self._running: dict[str, Running] = {}
         self._clearing: dict[str, float] = {}
@@ -94,6 +95,7 @@ class Shell:
         while self._messages:
             message = self._messages.popleft()
             self._perform_all(self.hands.supervision.step(boot_time(), message))
+        self._announce(self.hands.supervision.level)
 
     def reap(self) -> None:
         """Deal with children that have ended."""
@@ -101,6 +103,13 @@ class Shell:
             self._on_ended(ended)
         for run_id in list(self._clearing):
             self._look_at_tree(run_id)
+
+    def _announce(self, level: EndLevel) -> None:
+        if level is self._level:
+            return
+        self._level = level
+        say = events.draining if level is EndLevel.DRAIN else events.stopping
+        say(runs=len(self._running))
 
     def _collect(self) -> None:
         for message in self.hands.mailbox.collect():
