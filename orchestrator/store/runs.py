@@ -47,6 +47,7 @@ def new_run(
     """Make a run of the current revision. `parameters` are complete; None means those of the deployment."""
     spec = deployment.spec
     tags = tuple(spec.get("tags") or ())
+    same = parameters is None or parameters == (spec.get("parameters") or {})  # the agent takes them from the spec then
     fields: dict[str, str | int] = {
         "name": run_name(run_id),
         "flow": spec["flow"],
@@ -63,7 +64,7 @@ def new_run(
         limits=(deployment_limit(deployment.id), *(f"tag:{tag}" for tag in tags)),
         groups=(deployment_limit(deployment.id),),
         fields=fields,
-        data=None if parameters is None else {"parameters": encoded(parameters)},
+        data=None if same else {"parameters": encoded(parameters)},
         on_lost=spec.get("on_lost") or "rerun",
         max_lost=spec.get("max_lost") or 3,
         reason=reason,

@@ -6,7 +6,7 @@ local sizes, count = P .. 'log_sizes', 0
 for _, run in ipairs(A.runs) do
   local known = call('HGET', sizes, run)
   local bytes = tonumber(string.match(known or '0', '^%d+'))
-  if bytes > 0 then call('HINCRBY', sizes, 'total', us(-bytes)) end
+  if bytes > 0 and call('HINCRBY', sizes, 'total', us(-bytes)) <= 0 then call('HDEL', sizes, 'total') end
   count = count + call('DEL', P .. 'logs:' .. run)
   call('HDEL', sizes, run)
   call('ZREM', P .. 'log_ages', run)

@@ -1,0 +1,23 @@
+"""Fixtures of the control plane: a store, a client and their clock, on an empty Redis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def store(redis: Any) -> Any:
+    """A store on an empty Redis; `store.travel` moves its clock."""
+    from orchestrator.store import Store  # imported here: tests of pure modules need no redis
+
+    return Store(redis)
+
+
+@pytest.fixture
+def client(store: Any) -> Any:
+    """A client over the same store."""
+    from orchestrator.client import Client
+
+    return Client(store, actor="ada@lab")

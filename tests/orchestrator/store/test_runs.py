@@ -1,0 +1,92 @@
+"""Finding and listing runs."""
+
+import uuid
+
+import pytest
+
+from orchestrator.errors import Ambiguous, NotFound
+from orchestrator.runs import run_name
+from orchestrator.store import runs as store_runs
+from orchestrator.store.runs import Filter
+from queues.runs import NewRun
+
+GROUP = "deployment:f67946e6-6291-5c97-a4e8-3ce5007dd3ea"
+
+
+def make(store, count=1, queue="default", groups=(), ids=()):
+    made = list(ids) or [str(uuid.uuid4()) for _ in range(count)]
+    store.records.create([NewRun(id=one, queue=queue, actor="test", groups=groups) for one in made])
+    return made
+
+
+def ids(runs):
+    return [run.id for run in runs]
+
+
+def test_a_run_is_found_by_id_beginning_of_id_and_name(store):
+    (run,) = make(store)
+    make(store, 20)
+    for wanted in (run, run.upper(), run[:13], run_name(run)):
+        assert store.runs.find(wanted).id == run
+
+
+def test_an_ambiguous_beginning_lists_the_runs_and_an_unknown_one_names_the_nearest(store):
+    make(store, ids=["aaaa1111-0000-4000-8000-000000000001", "aaaa1111-0000-4000-8000-000000000002"])
+    with pytest.raises(Ambiguous, match=r"fits 2 flow runs: aaaa1111.*01 \(.*\), aaaa1111"):
+        store.runs.find("aaaa")
+    with pytest.raises(NotFound) as unknown:
+        store.runs.find("aaaa1111-0000-4000-8000-000000000003")
+    assert "aaaa1111-0000-4000-8000-00000000000" in unknown.value.hint
+
+
+@pytest.mark.parametrize("wanted", ["*", "[a-f]", "../x", "a{b}c", "\0", "é", "", "x" * 300])
+def test_what_can_be_no_name_finds_nothing(store, wanted):
+    make(store)
+    with pytest.raises(NotFound):
+        store.runs.find(wanted)
+
+
+def test_the_list_is_newest_first_over_all_states(store):
+    old = make(store, 3)
+    new = make(store, 3)
+    store.records.cancel(old[0], actor="test")
+    store.records.cancel(new[0], actor="test")
+    assert set(ids(store.runs.page(3))) == set(new)
+    assert set(ids(store.runs.page(100))) == {*old, *new}
+
+
+def test_pages_follow_each_other_without_gap_or_double(store, monkeypatch):
+    monkeypatch.setattr(store_runs, "EXAMINED_PER_CALL", 7)
+    made = make(store, 230)  # several of them were made in the same microsecond
+    seen, after = [], None
+    while page := store.runs.page(20, Filter(after=after)):
+        seen += ids(page)
+        after = page[-1].id
+    assert len(seen) == 230
+    assert set(seen) == set(made)
+
+
+def test_filters_combine(store):
+    store.queues.create("ml")
+    mine = make(store, 5, queue="ml", groups=(GROUP,))
+    make(store, 5, queue="ml")
+    make(store, 5, groups=(GROUP,))
+    store.records.cancel(mine[0], actor="test")
+    which = Filter(states=("QUEUED",), deployment_id=GROUP.partition(":")[2], queue="ml")
+    assert set(ids(store.runs.page(100, which))) == set(mine[1:])
+
+
+def test_only_runs_made_since_a_time_are_listed(store):
+    make(store, 3)
+    store.travel(1_000_000)
+    since = store.scripts.now_us()
+    new = make(store, 2)
+    assert set(ids(store.runs.page(100, Filter(since_us=since)))) == set(new)
+
+
+def test_a_rare_run_is_found_among_many_in_bounded_steps(store, monkeypatch):
+    store.queues.create("ml")
+    rare = make(store, 1, queue="ml")
+    make(store, 500)
+    monkeypatch.setattr(store_runs, "EXAMINED_PER_CALL", 50)
+    assert ids(store.runs.page(10, Filter(queue="ml"))) == rare
