@@ -44,7 +44,6 @@ LATE = (
     ("orchestrator.cli", "any", "a command loads what it needs: --help stays fast"),
     ("queues.cli", "any", "a command loads what it needs: --help stays fast"),
     ("agent.cli", "any", "a command loads what it needs: --help stays fast"),
-    ("queues.rq_bridge", "rq", "an agent pays for the library, not every command"),
     ("queues.rq_bridge", "rq", "rq takes its key prefix from the environment at the moment it is imported"),
     ("orchestrator.sdk", "stdlib pydantic own", "each import costs every flow's start milliseconds"),
     ("orchestrator.process", "stdlib pydantic own", "each import costs every flow's start milliseconds"),

@@ -83,6 +83,11 @@ def test_limits_and_docstrings_are_not_mistaken_for_keys():
     assert seams.key_errors(sample("queues/limits.py", text)) == []
 
 
+def test_a_flow_or_task_under_test_may_take_its_time():
+    slow = "@task(retries=1)\ndef slow():\n    time.sleep(1)\n@flow\nasync def main():\n    await asyncio.sleep(1)"
+    assert seams.sleep_errors(sample("tests/orchestrator/sdk/test_x.py", slow)) == []
+
+
 def test_a_script_without_a_head_fails():
     assert seams.lua_header_errors("queues/lua/claim.lua", "return 1")
     assert not seams.lua_header_errors("queues/lua/claim.lua", "-- Claims.\n-- ARGV[1]: args\n-- Returns: runs\n")
