@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import redis
 
 from queues.errors import WrongKeyType
-from queues.keys import Keys
+from queues.keys import Keys, queue_limit
+from queues.states import State
+
+REGISTRIES = ("failed", "wip", "finished", "deferred", "scheduled", "canceled", "ready")
 
 EXPECTED = {
     "queues": "set",
@@ -40,13 +46,7 @@ RQ_EXPECTED = {
     "job": "hash",
     "worker": "hash",
     "workers": "set",
-    "failed": "zset",
-    "wip": "zset",
-    "finished": "zset",
-    "deferred": "zset",
-    "scheduled": "zset",
-    "canceled": "zset",
-    "ready": "zset",
+    **dict.fromkeys(REGISTRIES, "zset"),
 }
 
 
@@ -62,19 +62,50 @@ def expected_type(name: str) -> str | None:
     return EXPECTED.get(kind)
 
 
-def keys_in_play(keys: Keys, queues: Sequence[str], limits: Iterable[str], runs: Iterable[str] = ()) -> list[str]:
+def keys_in_play(
+    keys: Keys, queues: Iterable[str] = (), limits: Iterable[str] = (), runs: Iterable[str] = ()
+) -> list[str]:
     """The keys whose types decide whether the scripts work: those of the installation, of queues, limits and runs."""
+    queues = list(queues)
     found = [keys.queues, keys.limits, keys.leases, keys.delayed, keys.agents, keys.token, keys.events, keys.changes]
-    found += [keys.recovery, keys.counters, keys.rq_queues]
+    found += [keys.recovery, keys.counters, keys.rq_queues, *(keys.state(state) for state in State)]
     for queue in queues:
         found += [keys.queue(queue), keys.waiting(queue), keys.parked_limits(queue), keys.idle(queue)]
-        found += [keys.rq_queue(queue), keys.holders(f"queue:{queue}")]
-        found += [f"{keys.rq}:{name}:{queue}" for name in ("failed", "wip", "finished", "deferred", "scheduled")]
+        found += [keys.rq_queue(queue), keys.holders(queue_limit(queue))]
+        found += [f"{keys.rq}:{name}:{queue}" for name in REGISTRIES]
     for limit in limits:
         found += [keys.holders(limit), keys.parked_queues(limit), *(keys.parked(limit, queue) for queue in queues)]
     for run in runs:
         found += [keys.run(run), keys.data(run), keys.rq_job(run)]
     return found
+
+
+def suspects(client: redis.Redis, keys: Keys, arguments: Mapping[str, Any]) -> list[str]:
+    """The keys that a script may have met when it was called with these arguments."""
+    queues = list(arguments.get("queues") or filter(None, [arguments.get("queue")]))
+    queues = queues or _texts(client.smembers, keys.queues)
+    limits = _texts(client.hkeys, keys.limits)
+    runs = [run for run in [arguments.get("run"), *(arguments.get("runs") or [])] if isinstance(run, str)]
+    for queue in queues:
+        limits += _texts(client.smembers, keys.parked_limits(queue))
+        runs += _texts(lambda key: client.zrange(key, 0, 9), keys.waiting(queue))
+    return keys_in_play(keys, queues, dict.fromkeys(limits), runs)
+
+
+def wrong_keys(client: redis.Redis, prefix: str, keys: Sequence[str]) -> list[WrongKeyType]:
+    """Those of the keys that hold another type than ours."""
+    pipe = client.pipeline(transaction=False)
+    for key in keys:
+        pipe.type(key)
+    types = zip(keys, pipe.execute(), strict=True)
+    return [wrong for key, found in types if (wrong := wrong_type(prefix, key, found.decode())) is not None]
+
+
+def _texts(read: Callable[[str], Any], key: str) -> list[str]:
+    try:
+        return [member.decode("utf-8", "replace") for member in read(key)]
+    except redis.ResponseError:
+        return []  # this is one of those looked for
 
 
 def wrong_type(prefix: str, key: str, found: str) -> WrongKeyType | None:

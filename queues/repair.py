@@ -20,7 +20,7 @@ import redis
 from queues import events
 from queues.clock import seconds_to_us
 from queues.errors import ScriptFailed, WrongKeyType
-from queues.key_types import keys_in_play, wrong_type
+from queues.key_types import keys_in_play, suspects, wrong_keys
 from queues.scripts import Scripts
 from queues.states import HELD, State
 
@@ -68,6 +68,7 @@ class Repair:
         self._ranks: dict[str, int] = {}
         self._compared: Iterator[tuple[str, int]] = iter(())
         self._walks: dict[str, _Walk] = {}
+        self._unreadable = False
         self._accepted: dict[str, Any] = {}
         self._counts: Counter[str] = Counter()
         self._wrong: dict[str, WrongKeyType] = {}
@@ -83,10 +84,14 @@ class Repair:
         self._mend(list(reply["touched"]))
         if reply["damaged"]:
             self._find_wrong_keys(reply["damaged"])
-        suspects = dict(reply["suspects"] or {})
+        differing = dict(reply["suspects"] or {})
         if self._counts["mirrors"] or "jobs" in self._walks:
-            suspects["jobs"] = None
-        self._follow_suspects(suspects, deadline)
+            differing["jobs"] = None
+        if self._unreadable:
+            # A record that is no hash was met: its id leaves every line, or it would block all behind it.
+            differing |= dict.fromkeys(("queued", "delayed", "held"))
+            self._unreadable = False
+        self._follow(differing, deadline)
         self._walk_slowly()
         repaired = Repaired(counts=dict(+self._counts), wrong=tuple(self._wrong.values()))
         if repaired.count:
@@ -96,10 +101,10 @@ class Repair:
         return repaired
 
     # -------------------------------------------------------------- where counts differ
-    def _follow_suspects(self, suspects: dict[str, Any], deadline: float) -> None:
+    def _follow(self, differing: dict[str, Any], deadline: float) -> None:
         """Walk the runs behind differing counts; a difference that a whole walk did not change is not walked again."""
-        self._accepted = {kind: seen for kind, seen in self._accepted.items() if kind in suspects}
-        for kind, numbers in suspects.items():
+        self._accepted = {kind: seen for kind, seen in self._accepted.items() if kind in differing}
+        for kind, numbers in differing.items():
             if kind in self._accepted and self._accepted[kind] == numbers:
                 continue
             walk = self._walks.setdefault(kind, _Walk(self._steps(self._places(kind))))
@@ -170,7 +175,8 @@ class Repair:
             reply = self._scripts.call("mend", runs=part, place=place, lease_us=self._lease_us)
             self._counts.update(dict(reply["counts"] or {}))
             if reply["damaged"]:
-                self._note_types(keys_in_play(self._scripts.keys, (), (), reply["damaged"]))
+                self._note_types(keys_in_play(self._scripts.keys, runs=reply["damaged"]))
+                self._unreadable = self._unreadable or place is None
 
     def _next_compare(self) -> dict[str, int]:
         """Whose mirror is compared by content in this pass, and from where: a slice of each queue in turn."""
@@ -192,23 +198,12 @@ class Repair:
 
     # -------------------------------------------------------------- keys of a wrong type
     def _find_wrong_keys(self, damaged: list[str]) -> None:
-        keys = self._scripts.keys
-        queues = [queue for queue in damaged if queue]
-        limits: list[str] = []
-        for queue in queues:
-            try:
-                limits += self._members(keys.parked_limits(queue))
-            except ScriptFailed:
-                continue
-        places = [keys.state(state) for state in State]
-        self._note_types([*keys_in_play(keys, queues, limits), *places])
+        queues = [queue for queue in damaged if queue] or self._members(self._scripts.keys.queues)
+        self._note_types(self._scripts.ask(lambda client: suspects(client, self._scripts.keys, {"queues": queues})))
 
     def _note_types(self, keys: list[str]) -> None:
-        types = self._scripts.ask_many(lambda pipe: [pipe.type(key) for key in keys])
-        for key, found in zip(keys, types, strict=True):
-            wrong = wrong_type(self._scripts.prefix, key, found.decode())
-            if wrong is not None:
-                self._wrong[key] = wrong
+        found = self._scripts.ask(lambda client: wrong_keys(client, self._scripts.prefix, keys))
+        self._wrong.update({wrong.key: wrong for wrong in found})
 
     def _length(self, key: str) -> int:
         return int(self._scripts.ask(lambda client: client.zcard(key)))

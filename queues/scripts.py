@@ -1,6 +1,6 @@
 """Loads the Lua scripts, one per verb, and calls them: msgpack in, msgpack out, error replies as typed errors."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -10,6 +10,7 @@ import redis
 from redis.exceptions import NoScriptError, RedisError
 
 from queues.errors import HeadgateQueueError, RefusedByState, RequestReused, ScriptFailed, UnknownQueue, UnknownRun
+from queues.key_types import suspects, wrong_keys
 from queues.keys import DEFAULT_PREFIX, DEFAULT_QUEUE, RQ_JOB_DATA, Keys, queue_id
 from queues.outages import translate
 from queues.states import HELD, INITIAL, TERMINAL, TRANSITIONS
@@ -62,6 +63,7 @@ class Scripts:
         try:
             reply = self._run(verb, payload)
         except RedisError as failure:
+            self._name_wrong_key(failure, arguments)
             raise translate(failure, self.address, verb) from failure
         answer = msgpack.unpackb(reply, unicode_errors="surrogateescape", strict_map_key=False)
         if isinstance(answer, dict) and "err" in answer:
@@ -95,6 +97,14 @@ class Scripts:
         """Read the time of Redis, with the offset, in microseconds since the epoch."""
         seconds, micros = self.ask(lambda client: client.time())
         return int(seconds) * 1_000_000 + int(micros) + self.offset_us
+
+    def _name_wrong_key(self, failure: RedisError, arguments: Mapping[str, Any]) -> None:
+        """Raise WrongKeyType when a script met a key of a wrong type: Redis says that it did, but not which."""
+        if "WRONGTYPE" not in str(failure):
+            return
+        keys = self.ask(lambda client: suspects(client, self.keys, arguments))
+        for wrong in self.ask(lambda client: wrong_keys(client, self.prefix, keys)):
+            raise wrong from failure
 
     def _run(self, verb: str, payload: bytes) -> Any:
         tail = (1, self.prefix, payload, self.offset_us)

@@ -121,8 +121,17 @@ local function mend(id)
   job(run)
 end
 
+-- A record that is no hash blocks the line it stands in: its id leaves, the key stays for people to look at.
+local function set_aside(id)
+  local found = call('TYPE', P .. 'run:' .. id).ok
+  if found ~= 'hash' and found ~= 'none' then drop(id, 'unreadable') end
+end
+
 for _, id in ipairs(A.runs) do
-  if not pcall(mend, id) then damaged[#damaged + 1] = id end
+  if not pcall(mend, id) then
+    damaged[#damaged + 1] = id
+    pcall(set_aside, id)
+  end
 end
 for kind, n in pairs(counts) do call('HINCRBY', P .. 'counters', 'repaired_' .. kind, n) end
 return done({counts = counts, damaged = damaged})
