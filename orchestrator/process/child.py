@@ -4,6 +4,7 @@ Started as ``python -P -c "from orchestrator.process.child import main; main(<fd
 own. Everything imported here is loaded before the user's folder comes onto sys.path, and stays light.
 """
 
+import faulthandler
 import os
 import sys
 
@@ -65,6 +66,7 @@ def _run(link: Link, start: "Start") -> dict[str, object]:
     context.report_to(AgentReporter(link))
     import_hooks.after_import("logging", _capture_logging)
     interrupts.raise_on_terminate()
+    faulthandler.enable(2)  # a crash in compiled code tells its Python stack, by the pipe
     run: FlowRun | None = None
     try:
         run = _made(start)

@@ -157,23 +157,26 @@ def _create(loop: "Any", job: "Job") -> None:
 async def _work(job: "Job") -> None:
     context.task_run_var.set(job.run)
     try:
-        if not job.ready():
-            return
-        while job.started():
-            try:
-                value = await _call(job)
-            except Exception as error:
-                if not job.retry(error):
-                    return
-                await _pause(job)
-            else:
-                job.finish(completed(value))
-                return
+        if job.ready():
+            await _attempts(job)
     except BaseException as error:
         job.finish(failed(error))
         # A task that exits has failed, no more; but a cancelled loop and an interrupt must take their course.
         if not isinstance(error, SystemExit):
             raise
+
+
+async def _attempts(job: "Job") -> None:
+    while job.started():
+        try:
+            value = await _call(job)
+        except Exception as error:
+            if not job.retry(error):
+                return
+            await _pause(job)
+        else:
+            job.finish(completed(value))
+            return
 
 
 async def _call(job: "Job") -> object:

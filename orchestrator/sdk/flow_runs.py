@@ -137,4 +137,5 @@ def verdict(run: FlowRun, value: object) -> State:
 
 
 def describe_end(state: State) -> str:
+    """Why a run ended as it did, as one short line."""
     return describe(state.error) if state.error is not None else state.message

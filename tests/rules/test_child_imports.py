@@ -27,6 +27,7 @@ ALLOWED = {
     "_contextvars",  # 0.2 ms: tasks run in a copy of the context in which they were called
     "_collections",  # built in: the queue of the workers
     "atexit",  # built in: the user's handlers run before the result is sent
+    "faulthandler",  # built in: a segmentation fault tells where
     "fcntl",  # 0.2 ms: the life pipe
     "flow",  # the user's own file
 }

@@ -159,3 +159,9 @@ def test_hostile_results_and_exceptions_change_no_outcome(tmp_path: Path) -> Non
     assert result["state"] == "COMPLETED"
     result, _ = run_flow(write_flow(tmp_path, body + "@flow\ndef main(): raise Bad()\n", "other.py"))
     assert result["message"] == "Bad: (its message can not be shown)"
+
+
+def test_a_crash_in_compiled_code_tells_its_python_stack(tmp_path: Path) -> None:
+    result, child = run_flow(write_flow(tmp_path, "import ctypes\n@flow\ndef main(): ctypes.string_at(0)\n"))
+    assert (result, child.process.returncode) == ({}, -signal.SIGSEGV)
+    assert "Segmentation fault" in child.errors() and "in main" in child.errors()
