@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+import uuid
 from dataclasses import dataclass
 
 from agent.errors import AgentNameTaken
@@ -10,6 +11,7 @@ from agent.options import AgentOptions
 from queues.address import parse_url
 from queues.identity import ProcessIdentity
 from queues.presence import Clash, Presence, Registered
+from queues.rq_bridge import RqBridge
 
 HOLDER_PATIENCE_SECONDS = 2.0
 """How long a wanted name's holder may take to end: one whose keeper was killed is about to."""
@@ -23,7 +25,6 @@ class Joined:
 
     name: str
     mark: Mark
-    instance: str
     freed: int
     """Runs of a dead holder that went back into line."""
     swept: int
@@ -33,11 +34,12 @@ class Joined:
 class Joining:
     """Takes a name for this process, and takes it again should Redis forget."""
 
-    def __init__(self, presence: Presence, options: AgentOptions) -> None:
+    def __init__(self, presence: Presence, options: AgentOptions, bridge: RqBridge) -> None:
         self._presence = presence
         self._options = options
+        self._bridge = bridge
         self._identity = ProcessIdentity.here()
-        self._instance = f"{self._identity.boot_id}/{self._identity.pid}.{self._identity.started}"
+        self._instance = str(uuid.uuid4())
 
     def join(self) -> Joined:
         """Take the first name that can be had; AgentNameTaken when a living agent has the one that is wanted."""
@@ -75,7 +77,7 @@ class Joining:
             answer = self._register(name, answer.instance)
         if isinstance(answer, Clash):
             return answer
-        return Joined(name=name, mark=mark, instance=self._instance, freed=len(answer.released), swept=swept)
+        return Joined(name=name, mark=mark, freed=len(answer.released), swept=swept)
 
     def _register(self, name: str, takeover: str | None) -> Registered | Clash:
         return self._presence.register(
@@ -85,6 +87,7 @@ class Joining:
             instance=self._instance,
             identity=self._identity,
             takeover=takeover,
+            rq_worker=self._bridge.worker(self._identity),
         )
 
 

@@ -1,4 +1,4 @@
-"""The supervisor: one loop for all runs of an agent, four threads for Redis. Started by `agent.keeper`, never alone.
+"""The supervisor: one loop for all runs of an agent, five threads for Redis. Started by `agent.keeper`, never alone.
 
 Duties, in this order:
 1. Adopt the orphans of everything it will start; end when its keeper ends.
@@ -10,6 +10,7 @@ Duties, in this order:
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NoReturn
@@ -31,6 +32,7 @@ from agent.orders import Order
 from agent.redis_clients import RedisClients
 from agent.renewals import Renewals
 from agent.retrying import Patience
+from agent.rq_commands import RqCommands
 from agent.runners.subprocess_runner import SubprocessRunner
 from agent.shell import Hands, Shell
 from agent.signals import END, KEEPER_DIED, Signals
@@ -40,6 +42,7 @@ from orchestrator.store.installation import Store
 from queues.claims import Claim, Claims
 from queues.errors import HeadgateQueueError, InvalidAddress, RedisFailure, UnknownQueue
 from queues.presence import Presence
+from queues.rq_bridge import RqBridge
 
 LEAVE_SECONDS = 2.0
 
@@ -77,6 +80,7 @@ class Supervisor:
         self.environment = environment
         self.patience = Patience()
         self.mailbox = Mailbox()
+        self.bridge = RqBridge(options.prefix)
         # A server that was started anew may have lost what it was told last: the leases are renewed at once.
         self.clients = RedisClients(options, on_return=lambda: self.mailbox.post(Woken(cancel=True)))
 
@@ -87,7 +91,7 @@ class Supervisor:
         kept = {queue for queue in self.options.queues if store.queues.get(queue).on_disconnect == "keep"}
         signals = Signals()
         presence = Presence(store.scripts, silent_seconds=self.options.lease_seconds + self.options.grace_seconds)
-        joining = Joining(presence, self.options)
+        joining = Joining(presence, self.options, self.bridge)
         joined = joining.join()
         shell = self._shell(store, joining, joined, kept)
         events.started(
@@ -143,7 +147,13 @@ class Supervisor:
         shipping = Shipping(shipped.logs, shipped.tasks, post=post, patience=patience)
         wake_list = store.keys.wake(joined.name)
         waking = Waking(self.clients.waking, wake_list, post=post, patience=patience)
-        for thread in (calls, renewals, shipping, waking):
+        threads: list[threading.Thread] = [calls, renewals, shipping, waking]
+        if options.rq_commands:
+            channel = self.bridge.command_channel(joined.name)
+            threads.append(
+                RqCommands(self.clients.rq_commands, channel, post=post, cancel=calls.put, patience=patience)
+            )
+        for thread in threads:
             thread.start()
         hands = Hands(
             loop=Loop(),

@@ -31,6 +31,7 @@ class RedisClients:
         self.renewals = connect(url, name="headgate-agent-renew", timeout=patience, greet=greet, eager=False)
         self.shipping = connect(url, name="headgate-agent-logs", greet=greet, eager=False)
         self.waking = connect_blocking(url, name="headgate-agent-wake", longest_block=BLOCK_SECONDS, greet=greet)
+        self.rq_commands = connect_blocking(url, name="headgate-agent-rq", longest_block=BLOCK_SECONDS, greet=greet)
 
     def scripts(self, client: redis.Redis) -> Scripts:
         """The verbs of floor 0 on one of the clients."""

@@ -1,5 +1,6 @@
 """Drain, stop, cancel, time-out: how runs and agents end when someone asks for it."""
 
+import json
 import signal
 import time
 
@@ -182,3 +183,22 @@ def test_no_zombie_is_left_of_ended_runs(site: Site) -> None:
     supervisor = site.supervisor(keeper)
     wait_until(lambda: not children_of(supervisor))
     assert is_running(supervisor)
+
+
+def test_rqs_own_commands_cancel_a_run_and_drain_an_agent(site: Site) -> None:
+    site.deploy(WAITS)
+    keeper = site.agent()
+    (run_id,) = site.submit()
+    site.until_noted("started")
+    publish = site.store.scripts.redis.publish
+    channel = site.store.keys.rq_commands("a1")
+    stop = json.dumps({"command": "stop-job", "job_id": run_id})
+    wait_until(lambda: publish(channel, stop) == 1)
+    site.until(run_id, State.CANCELLED)
+    publish(channel, json.dumps({"command": "shutdown"}))
+    assert keeper.wait(5) == 0
+
+
+def test_rqs_commands_may_be_switched_off(site: Site) -> None:
+    site.agent(rq_commands=False)
+    assert site.store.scripts.redis.pubsub_numsub(site.store.keys.rq_commands("a1"))[0][1] == 0
