@@ -12,7 +12,7 @@ from orchestrator.store import Store
 from queues.clock import seconds_to_us
 from queues.scripts import Scripts
 
-LEADS_SECONDS = 10.0
+LEADS_SECONDS = 6.0
 """How long a leader that says nothing goes on leading; another takes over within 2 s of that."""
 
 
