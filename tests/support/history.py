@@ -1,4 +1,4 @@
-"""What the event stream says about limits: it is replayed, and the holders of every limit are counted after each move."""
+"""What the event stream says about limits: replayed, with the holders of every limit counted after each move."""
 
 from __future__ import annotations
 

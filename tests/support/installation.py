@@ -1,7 +1,8 @@
-"""A whole Headgate of a test's own: private Redis with an append-only file, a home, and the real commands as processes."""
+"""A whole Headgate of a test's own: private Redis with an append-only file, a home, the real commands as processes."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -92,8 +93,7 @@ class Installation:
     # ---------------------------------------------------------------- roles
     def start(self, *words: str) -> subprocess.Popen[bytes]:
         """Start a long-lived command; what it prints goes to `role-N.log` in the folder."""
-        log = open(self.folder / f"role-{len(self.roles)}.log", "ab")
-        with log:
+        with open(self.folder / f"role-{len(self.roles)}.log", "ab") as log:
             role = subprocess.Popen(
                 [sys.executable, "-m", "orchestrator", *words],
                 env=self.environment,
@@ -156,10 +156,8 @@ class Installation:
 
 def kill(process: psutil.Process) -> None:
     """SIGKILL; a process that is gone already is fine."""
-    try:
+    with contextlib.suppress(psutil.NoSuchProcess):
         process.kill()
-    except psutil.NoSuchProcess:
-        pass
 
 
 def alive(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
