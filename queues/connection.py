@@ -31,6 +31,7 @@ __all__ = ["Ask", "Client", "Greet", "connect", "connect_blocking", "masked", "p
 DEFAULT_TIMEOUT = 3.0
 # Name look-up, TCP, TLS and greeting share this part of the time-out, so that the whole attempt ends within it.
 CONNECT_SHARE = 0.9
+PROBE_SECONDS = 0.3
 
 Ask = Callable[..., Any]
 """Sends one command on a connection and gives the raw reply."""
@@ -163,27 +164,31 @@ class _Greeting:
 
     def _name_the_stranger(self, error: failures.ConnectionError) -> None:
         """Find out what closed the connection at once: a web server answers in lines that Redis never ends."""
-        try:
-            with socket.create_connection((self.address.host, self.address.port), timeout=0.3) as plain:
-                plain.sendall(b"PING\r\n")
-                said = plain.recv(64)
-            if not said and _speaks_tls(self.address):
-                said = TLS_ALERT
-        except OSError:
-            return
+        said = _first_words(self.address) or (TLS_ALERT if _speaks_tls(self.address) else b"")
         if said and said[:1] not in b"+-:$*":
             raise failures.InvalidResponse(f"Protocol Error: {said!r}") from error
+
+
+def _first_words(address: RedisAddress) -> bytes:
+    try:
+        with socket.create_connection((address.host, address.port), timeout=PROBE_SECONDS) as plain:
+            plain.sendall(b"PING\r\n")
+            return plain.recv(64)
+    except OSError:
+        return b""
 
 
 def _speaks_tls(address: RedisAddress) -> bool:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # nothing is sent: the question is only whether TLS is spoken there
-    with socket.create_connection((address.host, address.port), timeout=0.3) as plain:
-        try:
+    try:
+        with socket.create_connection((address.host, address.port), timeout=PROBE_SECONDS) as plain:
             context.wrap_socket(plain).close()
-        except ssl.SSLError as error:
-            return "CERTIFICATE" in str(error.reason)
+    except ssl.SSLError as error:
+        return "CERTIFICATE" in str(error.reason)
+    except OSError:
+        return False
     return True
 
 

@@ -36,10 +36,14 @@ WALKED = ("waiting:", "parked:", "holders:", "agentruns:", "group:", "runs:", "l
 
 @dataclass(frozen=True, kw_only=True)
 class Repaired:
-    """What a pass set right, by kind; `wrong` are keys of another type than ours, whose queues are left alone."""
+    """What a pass set right, by kind; `wrong` are keys of another type than ours, whose queues are left alone.
+
+    `more`: the time did not suffice for all that differs; call again at once.
+    """
 
     counts: Mapping[str, int]
     wrong: tuple[WrongKeyType, ...]
+    more: bool
 
     @property
     def count(self) -> int:
@@ -93,7 +97,7 @@ class Repair:
             self._unreadable = False
         self._follow(differing, deadline)
         self._walk_slowly()
-        repaired = Repaired(counts=dict(+self._counts), wrong=tuple(self._wrong.values()))
+        repaired = Repaired(counts=dict(+self._counts), wrong=tuple(self._wrong.values()), more=bool(self._walks))
         if repaired.count:
             events.repaired(counts=dict(repaired.counts))
         for wrong in repaired.wrong:
@@ -104,6 +108,7 @@ class Repair:
     def _follow(self, differing: dict[str, Any], deadline: float) -> None:
         """Walk the runs behind differing counts; a difference that a whole walk did not change is not walked again."""
         self._accepted = {kind: seen for kind, seen in self._accepted.items() if kind in differing}
+        self._walks = {kind: walk for kind, walk in self._walks.items() if kind in differing}
         for kind, numbers in differing.items():
             if kind in self._accepted and self._accepted[kind] == numbers:
                 continue

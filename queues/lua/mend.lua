@@ -57,8 +57,9 @@ local function queued(run)
     offer(run.parked, run.queue, 1)
     note('parked')
   elseif not in_set('waiting:' .. run.queue, run.id) then
-    call('LREM', P .. 'rq:queue:' .. run.queue, 0, run.id)
-    line_up(run.id, run.queue, run.due)
+    -- Only the line: the list of rq is written anew by the next pass, at once for all, since their lengths differ.
+    call('ZADD', P .. 'waiting:' .. run.queue, run.due, run.id)
+    open(run.queue, 1)
     note('waiting')
   end
 end

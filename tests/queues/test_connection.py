@@ -1,6 +1,7 @@
 """Connecting: what is reported when Redis is not there, not Redis, or not usable; and that nothing is sent twice."""
 
 import http.server
+import shutil
 import signal
 import threading
 import time
@@ -10,7 +11,7 @@ import pytest
 from queues.connection import connect, connect_blocking
 from queues.errors import OutOfMemory, RedisFailure, RedisRefused, RedisUnreachable
 from queues.server_check import check_server
-from tests.support.strangers import redis_that_refuses, redis_that_says, stranger
+from tests.support.strangers import redis_that_refuses, redis_that_says, server_context, stranger
 
 
 def failure(url: str) -> RedisFailure:
@@ -75,6 +76,19 @@ def test_a_web_server_is_told_from_redis():
         server.shutdown()
         server.server_close()
     assert "speaks HTTP" in str(found)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+def test_tls_on_one_side_only_or_under_another_name_has_a_sentence_each(tmp_path):
+    answer = redis_that_says(redis_version="7.0.0", redis_mode="standalone", run_id="a" * 40)
+    context = server_context(tmp_path, "db.example")
+    trusted = f"ssl_ca_certs={tmp_path}/cert.pem"
+    with stranger(answer, tls=context) as tls, stranger(answer) as plain:
+        assert "speaks TLS only" in str(failure(f"redis://:hunter2@localhost:{tls}"))
+        assert "does not speak TLS" in str(failure(f"rediss://:hunter2@localhost:{plain}"))
+        assert "Hostname mismatch" in str(failure(f"rediss://:hunter2@localhost:{tls}?{trusted}"))
+        assert "self-signed" in str(failure(f"rediss://:hunter2@localhost:{tls}"))
+        assert connect(f"rediss://localhost:{tls}?{trusted}&ssl_check_hostname=no")
 
 
 @pytest.mark.parametrize(

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import socket
+import ssl
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 Answer = Callable[[bytes], bytes | None]
 """What to send for the bytes received; None closes the connection."""
 
 
 @contextmanager
-def stranger(answer: Answer) -> Iterator[int]:
+def stranger(answer: Answer, *, tls: ssl.SSLContext | None = None) -> Iterator[int]:
     """Listen on a port of this machine and answer every received chunk with `answer`; gives the port."""
     listener = socket.create_server(("127.0.0.1", 0))
     stop = threading.Event()
 
-    def talk(peer: socket.socket) -> None:
-        with peer:
+    def talk(plain: socket.socket) -> None:
+        with plain if tls is None else tls.wrap_socket(plain, server_side=True) as peer:
             while (got := peer.recv(65536)) and not stop.is_set():
                 said = answer(got)
                 if said is None:
@@ -50,6 +53,16 @@ def _quietly(talk: Callable[[socket.socket], None]) -> Callable[[socket.socket],
             return
 
     return run
+
+
+def server_context(folder: Path, name: str) -> ssl.SSLContext:
+    """A TLS server's side with a self-signed certificate for `name`; the certificate is `cert.pem` in the folder."""
+    words = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}"]
+    names = ["-addext", f"subjectAltName=DNS:{name}", "-keyout", "key.pem", "-out", "cert.pem"]
+    subprocess.run(["openssl", "req", *words, *names], cwd=folder, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return context
 
 
 def redis_that_says(**facts: str) -> Answer:
