@@ -1,24 +1,8 @@
 """What an agent tells whoever watches it: named events, and the one place that writes them, to stderr."""
 
-import os
-import sys
 from functools import cache
 from importlib import import_module
 from typing import Any
-
-
-def to_stderr() -> None:
-    """Write the events of this process, and of the packages it uses, as lines on stderr."""
-    structlog = import_module("structlog")
-    colours = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.dev.ConsoleRenderer(colors=colours, pad_event_to=0, pad_level=False),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 @cache

@@ -41,6 +41,7 @@ from agent.waking import Waking
 from orchestrator.store.installation import Store
 from queues.claims import Claim, Claims
 from queues.errors import HeadgateQueueError, InvalidAddress, RedisFailure, UnknownQueue
+from queues.events import to_stderr
 from queues.presence import Presence
 from queues.rq_bridge import RqBridge
 
@@ -49,7 +50,7 @@ LEAVE_SECONDS = 2.0
 
 def main() -> NoReturn:
     """Supervise runs until told to end; the process's exit code says how that went."""
-    events.to_stderr()
+    to_stderr()
     try:
         code = Supervisor(AgentOptions.from_environment(os.environ), os.environ).run()
     except (AgentError, HeadgateQueueError) as error:

@@ -1,6 +1,22 @@
 """Named events of floor 0 and the one place that logs them."""
 
+import os
 import sys
+from importlib import import_module
+
+
+def to_stderr() -> None:
+    """Write the events of this process, and of the packages it uses, as lines on stderr."""
+    structlog = import_module("structlog")
+    colours = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.dev.ConsoleRenderer(colors=colours, pad_event_to=0, pad_level=False),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 def _say(level: str, event: str, **fields: object) -> None:

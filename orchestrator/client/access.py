@@ -4,9 +4,11 @@ import getpass
 import os
 import re
 import socket
+from datetime import datetime
 
+from orchestrator.errors import Invalid, expected
 from orchestrator.store import Store
-from queues.clock import seconds_to_us
+from queues.clock import seconds_to_us, to_us
 from queues.work_queue import WorkQueue
 
 
@@ -23,6 +25,13 @@ class Access:
 
     def _queues(self) -> dict[str, WorkQueue]:
         return {queue.name: queue for queue in self.store.queues.all()}
+
+
+def moment_us(field: str, moment: datetime) -> int:
+    """A time in microseconds; raises Invalid for one without a zone, which would mean another hour elsewhere."""
+    if moment.tzinfo is None:
+        raise Invalid(expected(field, "a time with a zone", moment), field=field, hint="add tzinfo=timezone.utc")
+    return to_us(moment)
 
 
 def this_person() -> str:

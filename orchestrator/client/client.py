@@ -11,6 +11,7 @@ from orchestrator.client.work_queues import WorkQueueVerbs
 from orchestrator.config import Settings
 from orchestrator.store import Store
 from queues.connection import connect, masked
+from queues.recovery import Greeting, WindowLength
 from queues.redis_server import EmbeddedRedis
 
 
@@ -36,8 +37,10 @@ class Client(DeploymentVerbs, WorkQueueVerbs, AgentVerbs):
         embedded = None if settings.redis_url else EmbeddedRedis.acquire(settings.home, prefix=settings.prefix)
         url = embedded.url if embedded else settings.redis_url or ""
         try:
+            length = WindowLength(lease_seconds=settings.lease_seconds, grace_seconds=settings.grace_seconds)
+            redis = connect(url, greet=Greeting(settings.prefix, length=length))
             silent = settings.lease_seconds + settings.grace_seconds
-            store = Store(connect(url), settings.prefix, silent_seconds=silent)
+            store = Store(redis, settings.prefix, silent_seconds=silent)
         except BaseException:
             if embedded:
                 embedded.close()

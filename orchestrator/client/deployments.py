@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from orchestrator.client import views
+from orchestrator.client.access import moment_us
 from orchestrator.client.agents import agents
 from orchestrator.client.deployment_values import Deployed, Deployment, DeploymentDeleted, DeploymentDetail
 from orchestrator.client.deployment_views import checked_parameters, deployed, summary
@@ -17,7 +18,6 @@ from orchestrator.store.deployments import LARGEST_SPEC, PlacedSchedule, Spec, c
 from orchestrator.store.instants import first_after, passed_over
 from orchestrator.store.keys import deployment_limit
 from orchestrator.store.runs import new_run
-from queues.clock import to_us
 from queues.errors import QueueExists, RefusedByState
 from queues.presence import LOST
 
@@ -111,7 +111,7 @@ class DeploymentVerbs(FlowRunVerbs):
         """
         found = self.store.deployments.find(ref)
         complete = checked_parameters(found, parameters or {})
-        due_us = None if at is None else to_us(at)
+        due_us = None if at is None else moment_us("at", at)
         if due_us is not None and due_us <= self._now_us():
             due_us = None  # a time that has passed means now; it gives no better place in line
         made = new_run(found, made_id(request_id), actor=self.actor, due_us=due_us, parameters=complete)

@@ -144,12 +144,17 @@ def limit_reason(scene: Scene, limit: str) -> Reason:
         text += ": " + ", ".join(f"{holder.name} since {utc_text_of(holder)}" for holder in shown[:3])
         text += f" and {len(shown) - 3} more" if len(shown) > 3 else ""
     if scene.ahead and kind == "queue":
-        text += f"; {scene.ahead} runs of the queue are due before it"
+        text += f"; {runs(scene.ahead)} of the queue due before it"
     command = None
     if kind == "queue":
         command = f"headgate work-queue set-concurrency-limit {name} {(number or held) + 1}"
     details = {"limit": limit, "slots": number, "held": held, "ahead": scene.ahead}
     return Reason(code="limit-full", text=text, command=command, details=details)
+
+
+def runs(count: int) -> str:
+    """A number of runs in a sentence."""
+    return "1 run" if count == 1 else f"{count:,} runs"
 
 
 def utc_text_of(holder: SlotHolder) -> str:
@@ -172,7 +177,9 @@ def startable(scene: Scene) -> Reason:
     names = ", ".join(agent.name for agent in scene.agents)
     since = scene.now_us - max(scene.run.due_us, scene.run.created_us)
     if scene.ahead:
-        return Reason(code="in-line", text=f"it is next after {scene.ahead} runs of {scene.run.queue}; agents: {names}")
+        return Reason(
+            code="in-line", text=f"it is next after {runs(scene.ahead)} of {scene.run.queue}; agents: {names}"
+        )
     if since > STARTS_WITHIN_US:
         text = f"nothing is in its way, and still no agent took it for {seconds_text(since)}; agents: {names}"
         return Reason(code="not-taken", text=text, command=f"headgate agent inspect {scene.agents[0].name}")

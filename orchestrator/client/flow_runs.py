@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from orchestrator.client import views
-from orchestrator.client.access import Access
+from orchestrator.client.access import Access, moment_us
 from orchestrator.client.deployment_views import checked_parameters
 from orchestrator.client.explain import explain
 from orchestrator.client.scenes import scene_of
@@ -16,7 +16,7 @@ from orchestrator.errors import Invalid, RefusedByState, shown
 from orchestrator.store.run_logs import Position
 from orchestrator.store.runs import Filter, deployment_id_of, deployment_of, new_run
 from queues import errors as queue_errors
-from queues.clock import from_us, to_us
+from queues.clock import from_us
 from queues.records import Run
 from queues.states import State
 
@@ -76,7 +76,7 @@ class FlowRunVerbs(Access):
             states=tuple(known_state(state) for state in states) or None,
             deployment_id=None if deployment is None else self.store.deployments.find(deployment).id,
             queue=None if work_queue is None else self.store.queues.get(work_queue).name,
-            since_us=0 if since is None else to_us(since),
+            since_us=0 if since is None else moment_us("since", since),
             after=after,
         )
         now_us, queues = self._now_us(), self._queues()
@@ -109,12 +109,11 @@ class FlowRunVerbs(Access):
         deadline = None if timeout is None else time.monotonic() + timeout
         seen: int | None = None
         while (run := self.store.records.get(run_id)) is not None:
-            shown = views.flow_run(run, self._now_us(), self._late_us, self._queues())
-            if seen is None:
-                yield shown
-            else:
-                yield from moved(shown, run, seen)
-            seen = run.history[-1].at_us if run.history else 0
+            last = run.history[-1].at_us if run.history else 0
+            if seen != last:
+                shown = views.flow_run(run, self._now_us(), self._late_us, self._queues())
+                yield from [shown] if seen is None else moved(shown, run, seen)
+                seen = last
             if run.is_terminal or (deadline is not None and time.monotonic() >= deadline):
                 return
             time.sleep(POLL_SECONDS)

@@ -9,6 +9,7 @@ from typing import Any
 from orchestrator.client.deployment_values import SkippedInstants
 from orchestrator.client.values import Change, FlowRun, LogLine, StateMove, TaskRun
 from orchestrator.runs import run_name
+from orchestrator.states import shown_name
 from orchestrator.store.history import ChangeRecord
 from orchestrator.store.run_logs import SOURCES, Line
 from orchestrator.store.runs import deployment_of
@@ -19,7 +20,6 @@ from queues.records import Run
 from queues.states import HELD, TERMINAL, State
 from queues.work_queue import WorkQueue
 
-LATE = "Late"
 GAP = "gap"
 
 
@@ -54,9 +54,7 @@ def is_late(run: Run, now_us: int, late_us: int) -> bool:
 
 def shown_state(run: Run, now_us: int, late_us: int) -> str:
     """The name of a run's state for people: Completed, Late, AwaitingRetry …"""
-    if run.state_name:
-        return run.state_name
-    return LATE if is_late(run, now_us, late_us) else run.state.value.capitalize()
+    return shown_name(run.state, run.state_name, late=is_late(run, now_us, late_us))
 
 
 def why(run: Run, queue: WorkQueue | None) -> str | None:

@@ -1,4 +1,4 @@
-"""Named events of the scheduler, and the one place that logs them; structlog is loaded with the first event."""
+"""What the scheduler tells whoever watches it: named events, written to stderr by the process."""
 
 from collections.abc import Mapping
 from functools import cache

@@ -19,6 +19,7 @@ from orchestrator.scheduler.tick import Reached, nowhere
 from orchestrator.store import Store
 from queues.connection import connect, connect_blocking, masked
 from queues.errors import HeadgateQueueError, RedisFailure
+from queues.events import to_stderr
 from queues.keys import SCHEDULER
 from queues.leases import Leases
 from queues.recovery import Greeting, Recovery, WindowLength
@@ -133,6 +134,7 @@ def main(settings: Settings | None = None) -> None:
 
     Raises RedisUnreachable or RedisRefused when Redis can not be used at the start; later outages are waited out.
     """
+    to_stderr()
     scheduler = Scheduler(settings or Settings.load())
     try:
         scheduler.run()

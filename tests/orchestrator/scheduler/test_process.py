@@ -32,7 +32,12 @@ def url(own_redis):
 def start(url, tmp_path):
     """Starts scheduler processes; they are killed by their ids at the end."""
     started = []
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HEADGATE_REDIS_URL": url, "HOME": str(tmp_path)}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "HEADGATE_REDIS_URL": url,
+        "HOME": str(tmp_path),
+    }
     environment |= {"HEADGATE_LEASE_SECONDS": "2", "HEADGATE_RENEW_SECONDS": "0.5", "HEADGATE_GRACE_SECONDS": "0.5"}
 
     def begin():

@@ -101,7 +101,13 @@ def test_catch_up_all_makes_a_run_for_every_missed_instant(store, client):
 def test_kill_9_at_any_point_of_a_pass_doubles_and_loses_nothing(store, client, redis_url, point):
     deployment = deploy(client, MINUTELY)
     store.travel(30 * MINUTE_US)
-    words = [sys.executable, str(Path(__file__).with_name("crasher.py")), redis_url, str(store.scripts.offset_us), point]
+    words = [
+        sys.executable,
+        str(Path(__file__).with_name("crasher.py")),
+        redis_url,
+        str(store.scripts.offset_us),
+        point,
+    ]
     assert subprocess.run(words, env={"PYTHONPATH": str(ROOT)}, timeout=30).returncode == -9
     store.travel(MINUTE_US)  # by now another instant is the latest: the decision stands all the same
     all_done(store)

@@ -28,7 +28,6 @@ def run(store):
     return run_id
 
 
-
 def test_a_batch_that_is_sent_again_is_stored_once(store, run):
     assert store.logs.append(run, 1, 1, 1, batch(1, 3)) == "stored"
     assert store.logs.append(run, 1, 1, 1, batch(1, 3)) == "known"
