@@ -11,12 +11,12 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.errors import LaunchFailed, NotOnThisMachine
+from agent.errors import LaunchFailed, NotLaunched, NotOnThisMachine
 from agent.leftovers import AGENT_VARIABLE, RUN_VARIABLE, Mark
 from agent.orders import Order
 from agent.runners.environment import base_environment, check_interpreter, environment
@@ -25,6 +25,9 @@ from orchestrator.process.frames import VERSION, frame
 SOCKET, LIFE = 3, 4
 CHILD = f"from orchestrator.process.child import main; main({SOCKET}, {LIFE})"
 PIPE_BYTES = 1 << 20
+DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGUSR1)
+"""Signals that this process ignores and its children must not."""
+
 PIPE_BUDGET = 32 << 20
 """Bytes of all pipes together: the kernel grants an ordinary user 64 MiB of them in all."""
 
@@ -55,27 +58,37 @@ class SubprocessRunner:
         Raises NotOnThisMachine when another agent may be able to, LaunchFailed when the deployment is at fault.
         """
         self._check(order)
+        made = Descriptors(self._pipe_bytes)
+        try:
+            pid = self._spawn(order, made.theirs)
+        except NotLaunched:
+            close_all(made.ours)
+            raise
+        finally:
+            close_all(made.theirs)
+        ours = made.ours
+        return Launched(pid=pid, channel=ours[SOCKET], life=ours[LIFE], stdout=ours[1], stderr=ours[2])
+
+    def _spawn(self, order: Order, descriptors: Mapping[int, int]) -> int:
         interpreter = order.interpreter or sys.executable
         marks = {AGENT_VARIABLE: str(self._mark), RUN_VARIABLE: order.run_id}
-        with descriptors(self._pipe_bytes) as (ours, theirs):
-            try:
-                pid = os.posix_spawn(
-                    interpreter,
-                    [interpreter, "-P", "-c", CHILD],
-                    environment(self._base, order, marks),
-                    file_actions=[
-                        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                        *((os.POSIX_SPAWN_DUP2, source, target) for target, source in theirs.items()),
-                    ],
-                    setsid=True,
-                    setsigmask=(),
-                    setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),
-                )
-            except BlockingIOError as error:
-                raise NotOnThisMachine(f"{self._host} can not start another process: {error.strerror}") from error
-            except OSError as error:
-                raise LaunchFailed(f"{interpreter} on {self._host} can not be started: {error.strerror}") from error
-        return Launched(pid=pid, channel=ours[SOCKET], life=ours[LIFE], stdout=ours[1], stderr=ours[2])
+        try:
+            return os.posix_spawn(
+                interpreter,
+                [interpreter, "-P", "-c", CHILD],
+                environment(self._base, order, marks),
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    *((os.POSIX_SPAWN_DUP2, source, target) for target, source in descriptors.items()),
+                ],
+                setsid=True,
+                setsigmask=(),
+                setsigdef=DEFAULT_SIGNALS,
+            )
+        except BlockingIOError as error:
+            raise NotOnThisMachine(f"{self._host} can not start another process: {error.strerror}") from error
+        except OSError as error:
+            raise LaunchFailed(f"{interpreter} on {self._host} can not be started: {error.strerror}") from error
 
     def _check(self, order: Order) -> None:
         if not Path(order.path).is_file():
@@ -86,39 +99,41 @@ class SubprocessRunner:
             raise LaunchFailed(f"expected the working directory {order.working_dir} on {self._host}, found none")
 
 
-@contextmanager
-def descriptors(pipe_bytes: int) -> Iterator[tuple[dict[int, int], dict[int, int]]]:
-    """The agent's ends and the child's, each by the child's number; the child's are closed in any case.
+class Descriptors:
+    """What connects the agent with one child: the ends of each, by the number that the child knows it under.
 
     Sources lie above the numbers they are copied to: one copy would otherwise overwrite the source of the next.
     """
-    ours: dict[int, int] = {}
-    theirs: dict[int, int] = {}
-    with ExitStack() as child_side:
+
+    def __init__(self, pipe_bytes: int) -> None:
+        self.ours: dict[int, int] = {}
+        self.theirs: dict[int, int] = {}
         try:
-            for target in (1, 2, LIFE):
-                read, write = os.pipe()
-                mine, other = (write, read) if target == LIFE else (read, write)
-                ours[target], theirs[target] = mine, above(other)
-                child_side.callback(os.close, theirs[target])
-            agent_socket, child_socket = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-            ours[SOCKET], theirs[SOCKET] = agent_socket.detach(), above(child_socket.detach())
-            child_side.callback(os.close, theirs[SOCKET])
-            for target in (1, 2):
-                with suppress(OSError):
-                    # Refused when the user's share is used up; the pipe is smaller then.
-                    fcntl.fcntl(ours[target], fcntl.F_SETPIPE_SZ, pipe_bytes)
-            for target in (1, 2, SOCKET):
-                os.set_blocking(ours[target], False)
-            yield ours, theirs
+            self._open(pipe_bytes)
         except OSError as error:
-            for fd in ours.values():
-                os.close(fd)
+            close_all(self.ours)
+            close_all(self.theirs)
             raise NotOnThisMachine(f"no descriptors are left for another run: {error.strerror}") from error
-        except BaseException:
-            for fd in ours.values():
-                os.close(fd)
-            raise
+
+    def _open(self, pipe_bytes: int) -> None:
+        self.theirs[LIFE], self.ours[LIFE] = os.pipe()
+        for target in (1, 2):
+            self.ours[target], self.theirs[target] = os.pipe()
+            with suppress(OSError):
+                # Refused when the user's share is used up; the pipe is smaller then.
+                fcntl.fcntl(self.ours[target], fcntl.F_SETPIPE_SZ, pipe_bytes)
+        agents, childs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.ours[SOCKET], self.theirs[SOCKET] = agents.detach(), childs.detach()
+        for target in (1, 2, SOCKET):
+            os.set_blocking(self.ours[target], False)
+        for target, source in self.theirs.items():
+            self.theirs[target] = above(source)
+
+
+def close_all(descriptors: Mapping[int, int]) -> None:
+    """Close every one of them."""
+    for fd in descriptors.values():
+        os.close(fd)
 
 
 def above(fd: int) -> int:

@@ -10,7 +10,7 @@ from tests.agent.scene import an_order
 
 AGENTS = {
     "PATH": "/bin",
-    "HOME": "/home/x",
+    "HOME": "/users/x",
     "LC_ALL": "C",
     "HEADGATE_REDIS_URL": "redis://:secret@h",
     "DB_PASSWORD": "secret",
@@ -21,11 +21,11 @@ AGENTS = {
 
 def found(**named: str | None) -> str | None:
     given = {"python": None, "virtualenv": None, "condaenv": None, **named}
-    return find_interpreter(**given, folder="/flows", own={"PATH": "", "HOME": "/home/x"})
+    return find_interpreter(**given, folder="/flows", own={"PATH": "", "HOME": "/users/x"})
 
 
 def test_flows_see_what_is_on_the_list_and_nothing_else_of_the_agents_environment() -> None:
-    assert base_environment(AGENTS) == {"PATH": "/bin", "HOME": "/home/x", "LC_ALL": "C"}
+    assert base_environment(AGENTS) == {"PATH": "/bin", "HOME": "/users/x", "LC_ALL": "C"}
 
 
 def test_the_deployment_wins_over_the_agent_and_the_marks_win_over_all() -> None:
@@ -54,7 +54,7 @@ def test_a_conda_environment_is_found_where_conda_keeps_them(tmp_path: Path) -> 
     python = tmp_path / "envs" / "ml" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.touch()
-    own = {"CONDA_EXE": str(tmp_path / "bin" / "conda"), "HOME": "/home/x"}
+    own = {"CONDA_EXE": str(tmp_path / "bin" / "conda"), "HOME": "/users/x"}
     assert find_interpreter(python=None, virtualenv=None, condaenv="ml", folder="/f", own=own) == str(python)
     assert find_interpreter(python=None, virtualenv=None, condaenv="/x/e", folder="/f", own=own) == "/x/e/bin/python"
 
