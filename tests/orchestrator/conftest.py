@@ -9,10 +9,13 @@ import pytest
 
 @pytest.fixture
 def store(redis: Any) -> Any:
-    """A store on an empty Redis; `store.travel` moves its clock."""
+    """A store on an empty Redis; `store.travel` moves its clock, which starts in the middle of a minute."""
     from orchestrator.store import Store  # imported here: tests of pure modules need no redis
+    from tests.support.deployments import travel_to, utc
 
-    return Store(redis)
+    made = Store(redis)
+    travel_to(made, utc(2026, 3, 1, 12, 20, 30))
+    return made
 
 
 @pytest.fixture
