@@ -84,13 +84,3 @@ def requested(*, agent: str, request: str, actor: str) -> None:
 def recovery_opened(*, reason: str) -> None:
     """Say that Redis came back or its clock jumped: nothing expires and nobody claims for a while."""
     _say("warning", "recovery_opened", reason=reason)
-
-
-def repaired(*, counts: dict[str, int]) -> None:
-    """Say what was not where its record says, and was put right."""
-    _say("warning", "repaired", **counts)
-
-
-def wrong_key(*, key: str, expected: str, found: str) -> None:
-    """Say that a key of ours holds another type of value; its queue is left alone until someone looks."""
-    _say("error", "wrong_key", key=key, expected=expected, found=found)

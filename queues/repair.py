@@ -17,7 +17,6 @@ from typing import Any
 
 import redis
 
-from queues import events
 from queues.clock import seconds_to_us
 from queues.errors import ScriptFailed, WrongKeyType
 from queues.key_types import keys_in_play, suspects, wrong_keys
@@ -97,12 +96,7 @@ class Repair:
             self._unreadable = False
         self._follow(differing, deadline)
         self._walk_slowly()
-        repaired = Repaired(counts=dict(+self._counts), wrong=tuple(self._wrong.values()), more=bool(self._walks))
-        if repaired.count:
-            events.repaired(counts=dict(repaired.counts))
-        for wrong in repaired.wrong:
-            events.wrong_key(key=wrong.key, expected=wrong.expected, found=wrong.found)
-        return repaired
+        return Repaired(counts=dict(+self._counts), wrong=tuple(self._wrong.values()), more=bool(self._walks))
 
     # -------------------------------------------------------------- where counts differ
     def _follow(self, differing: dict[str, Any], deadline: float) -> None:
