@@ -1,5 +1,6 @@
 """A measured figure beside its target, and the table of them."""
 
+import os
 import platform
 import statistics
 from collections.abc import Callable, Sequence
@@ -71,5 +72,8 @@ def _aligned(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -
 
 
 def machine() -> str:
-    """What the figures were taken on, in one line without the machine's name."""
-    return f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
+    """What the figures were taken on and how busy it was at the start, in one line without the machine's name."""
+    cores, (load, *_) = os.cpu_count(), os.getloadavg()
+    return (
+        f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {cores} cores, load {load:.1f}"
+    )

@@ -52,7 +52,7 @@ class Fleet:
         installation.deploy(FLOWS)
         self.scheduler = installation.start_scheduler()
         self.agents = {n: installation.start_agent(f"bench-{n}", f"bench-{n}", limit=n) for n in SLOTS}
-        self.client = Client.from_settings(Settings.from_environment(installation.environment))
+        self.client = Client.from_settings(Settings.load(installation.environment))
 
     def runs_per_second(self, *, runs: int, slots: int) -> float:
         """No-op flow runs per second, each in a fresh interpreter, from the first claim to the last finish."""
