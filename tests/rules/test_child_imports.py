@@ -21,6 +21,15 @@ def main(n: int = 1):
     two(one(n)).result()
     return " ".join(sys.modules)
 """
+FAILING_FLOW = """
+@task
+def broken(): raise ValueError("broken")
+@flow
+def main():
+    import atexit, sys
+    atexit.register(lambda: print(*sys.modules))
+    broken().result()
+"""
 
 # Beyond a bare interpreter: shared objects and builtins only. Nothing may be added without its cost in milliseconds.
 ALLOWED = {
@@ -107,3 +116,10 @@ def test_importing_the_package_loads_no_module_of_the_library(tmp_path: Path) ->
     )
     extra = {name for name in run.stdout.split() if name.partition(".")[0] != "orchestrator"}
     assert extra <= ALLOWED | {"_signal"}
+
+
+def test_not_even_a_failing_flow_loads_an_engine_a_server_or_a_client(tmp_path: Path) -> None:
+    result, child = run_flow(write_flow(tmp_path, FAILING_FLOW))
+    printed = next(body["text"] for body in child.of("out") if "builtins" in body["text"])
+    assert result["state"] == "FAILED"
+    assert not (set(printed.split()) - bare_modules()) & set(NEVER.split())
