@@ -1,11 +1,13 @@
 """The client's verbs on agents: list, look into, ask to drain or stop."""
 
 from typing import Any
+from uuid import uuid5
 
 from orchestrator.client import views
 from orchestrator.client.access import Access
 from orchestrator.client.queue_values import AgentDetail, AgentInfo
 from orchestrator.client.values import FlowRun
+from orchestrator.runs import NAMESPACE
 from orchestrator.store import Store
 from orchestrator.store.names import pick
 from queues.clock import from_us
@@ -49,8 +51,8 @@ class AgentVerbs(Access):
 
     def _agent_name(self, ref: str) -> str:
         known = self.store.presence.all()
-        by_instance = {agent.instance: agent.name for agent in known}
-        return by_instance[pick("agent", ref, {agent.name: agent.instance for agent in known})]
+        by_id = {agent_id(agent): agent.name for agent in known}
+        return by_id[pick("agent", ref, {agent.name: agent_id(agent) for agent in known})]
 
 
 def agents(store: Store) -> list[AgentInfo]:
@@ -58,10 +60,15 @@ def agents(store: Store) -> list[AgentInfo]:
     return [agent_info(agent) for agent in store.presence.all()]
 
 
+def agent_id(agent: Agent) -> str:
+    """An agent's id: short enough for a table, and its beginning tells agents of one machine apart."""
+    return str(uuid5(NAMESPACE, f"agent/{agent.instance}"))
+
+
 def fields_of(agent: Agent) -> dict[str, Any]:
     """The fields of a listed agent."""
     return {
-        "id": agent.instance,
+        "id": agent_id(agent),
         "name": agent.name,
         "host": agent.identity.host,
         "pid": agent.identity.pid,
