@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.flow_process import FlowProcess, run_flow, write_flow
+from tests.support.waiting import wait_until
 
 
 def test_atexit_handlers_and_threads_come_before_the_result(tmp_path: Path) -> None:
@@ -104,6 +105,18 @@ def test_a_flow_printing_without_pause_is_terminated_with_whole_frames(tmp_path:
     assert lines == list(range(len(lines)))
 
 
+def test_a_flow_stuck_in_a_print_that_nobody_reads_is_terminated_with_whole_frames(tmp_path: Path) -> None:
+    body = "@flow\ndef main():\n    while True:\n        print('x' * 150_000)\n"
+    with FlowProcess(write_flow(tmp_path, body)) as child:
+        child.go().until("out")
+        wait_until(lambda: sleeps(child.process.pid), 10)  # the socket is full, in the middle of a frame
+        os.kill(child.process.pid, signal.SIGTERM)
+        wait_until(lambda: sleeps(child.process.pid), 10)  # and still is when the signal has been handled
+        assert child.finish(10)["name"] == "Terminated"
+    printed = "".join(body["text"] for body in child.of("out"))
+    assert set(printed.splitlines()) == {"x" * 150_000}
+
+
 def test_a_time_out_raises_in_the_flow_and_is_named(tmp_path: Path) -> None:
     body = "import time\n@flow(timeout_seconds=0.2)\ndef main():\n    try:\n        time.sleep(60)\n"
     body += "    finally:\n        print('cleaned up')\n"
@@ -165,3 +178,9 @@ def test_a_crash_in_compiled_code_tells_its_python_stack(tmp_path: Path) -> None
     result, child = run_flow(write_flow(tmp_path, "import ctypes\n@flow\ndef main(): ctypes.string_at(0)\n"))
     assert (result, child.process.returncode) == ({}, -signal.SIGSEGV)
     assert "Segmentation fault" in child.errors() and "in main" in child.errors()
+
+
+def sleeps(pid: int) -> bool:
+    """Whether a process that only ever waits in a write keeps waiting there, with no signal on its way."""
+    status = [Path(f"/proc/{pid}/status").read_text() for _ in range(1000)]
+    return all("State:\tS" in each and "ShdPnd:\t0000000000000000" in each for each in status)

@@ -142,7 +142,7 @@ def main():
 
 def test_output_of_c_code_is_not_left_in_cs_buffer(tmp_path: Path) -> None:
     body = "import ctypes\n@flow\ndef main():\n    ctypes.CDLL(None).printf(b'from C\\n')\n"
-    _, child = run_flow(write_flow(tmp_path, body))
+    _, child = run_flow(write_flow(tmp_path, body), env={"PYTHONUNBUFFERED": ""})
     assert child.printed() == "from C\n"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from orchestrator import State, flow, get_run_context, task
-from orchestrator.sdk.errors import OutsideFlow, ParameterError, TaskFailed
+from orchestrator.sdk.errors import OutsideFlow, ParameterError, TaskFailed, UpstreamFailed
 
 
 @task
@@ -93,6 +93,19 @@ def test_a_failure_that_was_read_and_handled_is_the_flows_own_business() -> None
     state = main(return_state=True)
     assert state.is_failed()  # the second one was waited for, and its state not looked at
     assert "bad-1" in state.message and "more" not in state.message
+
+
+def test_an_upstream_failure_handled_downstream_is_handled() -> None:
+    @task
+    def after(value: object) -> object:
+        return value
+
+    @flow
+    def main() -> None:
+        with pytest.raises(UpstreamFailed):
+            after(bad()).result()
+
+    assert main(return_state=True).is_completed()
 
 
 def test_a_flow_waits_for_tasks_whose_future_it_dropped() -> None:
