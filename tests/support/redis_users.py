@@ -53,11 +53,11 @@ class User:
 
 
 def end_of_server(home: Path, within: float = 10.0) -> None:
-    """Wait until no server runs on the data of a home."""
+    """Wait until no server runs on the data of a home, and its guard has written its last there."""
     place = RedisHome.under(home)
 
     def ended() -> bool:
-        with place.lock("server") as lock:
-            return lock.take() and not answers(place.socket)
+        with place.lock("server") as server, place.lock("guard") as guard:
+            return server.take() and guard.take() and not answers(place.socket)
 
     wait_until(ended, within=within, message="the embedded Redis to end")
