@@ -1,16 +1,18 @@
 """Headgate for flow authors: `from orchestrator import flow, task, get_run_logger`.
 
-Importing this package costs a flow's process next to nothing, and must go on doing so: no module of the standard
-library is loaded that a bare interpreter has not loaded already.
+Importing this package loads nothing; each name is fetched from the SDK when it is first asked for. So the command
+line never pays for the SDK, and a flow's process greets its agent before it loads it.
 """
 
-from orchestrator.sdk.context import RunContext, get_run_context
-from orchestrator.sdk.flows import Flow, flow
-from orchestrator.sdk.futures import TaskFuture
-from orchestrator.sdk.logger import get_run_logger
-from orchestrator.sdk.states import State
-from orchestrator.sdk.tasks import Task, task
-from orchestrator.sdk.upstream import allow_failure, unmapped
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from orchestrator.sdk.context import RunContext, get_run_context
+    from orchestrator.sdk.flows import Flow, flow
+    from orchestrator.sdk.futures import TaskFuture
+    from orchestrator.sdk.logger import get_run_logger
+    from orchestrator.sdk.states import State
+    from orchestrator.sdk.tasks import Task, task
+    from orchestrator.sdk.upstream import allow_failure, unmapped
 
 __all__ = [
     "Flow",
@@ -25,3 +27,26 @@ __all__ = [
     "task",
     "unmapped",
 ]
+
+_HOMES = {
+    "context": ("RunContext", "get_run_context"),
+    "flows": ("Flow", "flow"),
+    "futures": ("TaskFuture",),
+    "logger": ("get_run_logger",),
+    "states": ("State",),
+    "tasks": ("Task", "task"),
+    "upstream": ("allow_failure", "unmapped"),
+}
+
+
+def __getattr__(name: str) -> object:
+    for module, names in _HOMES.items():
+        if name in names:
+            home = __import__(f"orchestrator.sdk.{module}", fromlist=names)
+            globals().update({each: getattr(home, each) for each in names})
+            return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

@@ -1,21 +1,14 @@
 """Entry point of a flow's process: greet the agent, wait for its go, run the flow, answer, leave.
 
 Started as ``python -P -c "from orchestrator.process.child import main; main(<fd>[, <life fd>])"`` in a session of its
-own. Everything imported here is loaded before the user's folder comes onto sys.path, and stays light.
+own. The greeting comes first, so that the agent confirms the claim while the rest of the SDK is being loaded; all of
+it is loaded before the user's folder comes onto sys.path.
 """
 
-import faulthandler
 import os
-import sys
 
-from orchestrator.process import ending, frames, output, user_code
-from orchestrator.process.agent_reporter import AgentReporter
+from orchestrator.process import frames
 from orchestrator.process.link import Link, die
-from orchestrator.sdk import context, flow_runs, import_hooks, interrupts, workers
-from orchestrator.sdk.context import FlowRun
-from orchestrator.sdk.errors import ParameterError, RunTerminated
-from orchestrator.sdk.flows import Flow
-from orchestrator.sdk.states import State, completed, describe, failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,20 +19,15 @@ if TYPE_CHECKING:
 
 def main(fd: int, life: int = -1) -> None:
     """The whole life of a flow's process; never returns."""
-    context.in_flow_process = True
     link = Link(fd)
     link.send("hello", {"version": frames.VERSION, "pid": os.getpid()})
     if life >= 0:
         from orchestrator.process import life_pipe
 
         life_pipe.hold(life)
-    start = _await_go(link)
-    try:
-        result = _run(link, start)
-    except BaseException as error:  # an interrupt that came too late for the run itself, or a fault of ours
-        result = _result_of(_ended_by(error), None)
-    interrupts.ignore()
-    link.send("result", result)
+    from orchestrator.process import execution
+
+    link.send("result", execution.outcome(link, _await_go(link)))
     os._exit(0)
 
 
@@ -58,109 +46,3 @@ def _await_go(link: Link) -> "Start":
             os._exit(0)
         elif kind == "go" and start is not None:
             return start
-
-
-def _run(link: Link, start: "Start") -> dict[str, object]:
-    """Run the flow and everything Python owes it at exit; answers the body of the result frame."""
-    output.redirect(link)
-    context.report_to(AgentReporter(link))
-    import_hooks.after_import("logging", _capture_logging)
-    interrupts.raise_on_terminate()
-    faulthandler.enable(2)  # a crash in compiled code tells its Python stack, by the pipe
-    run: FlowRun | None = None
-    try:
-        run = _made(start)
-        state = _attempt(run, start)
-    except BaseException as error:
-        state = _ended_by(error)
-    if state.is_failed() and state.error is not None:
-        _log_failure(state)
-    result = _result_of(state, run)
-    ending.finish_user_code()
-    return result
-
-
-def _capture_logging(logging: "Any") -> None:
-    from orchestrator.process import log_hook
-
-    log_hook.attach(logging)
-
-
-def _made(start: "Start") -> FlowRun:
-    """The root run: working directory, user code, the flow in it."""
-    if start.get("working_dir"):
-        os.chdir(start["working_dir"])
-    run_flow = _flow_at(start["path"], start["function"], start["folder"])
-    run = FlowRun(run_flow)
-    run.id = start["run_id"]
-    run.name = start.get("run_name") or start["run_id"]
-    run.attempt = start.get("attempt") or 1
-    run.deployment = start.get("deployment")
-    run.tags = tuple(start.get("tags") or ())
-    context.root_run = run
-    return run
-
-
-def _flow_at(path: str, function: str, folder: str) -> Flow:
-    module = user_code.load(path, folder)
-    found = getattr(module, function, None)
-    if not isinstance(found, Flow):
-        there = ", ".join(user_code.flows_in(module)) or "none"
-        raise LookupError(f"expected a flow named {function} in {path}, found: {there}")
-    return found
-
-
-def _attempt(run: FlowRun, start: "Start") -> State:
-    """One attempt: another one, if the deployment wants it, is the agent's business and a new process."""
-    flow = run.flow
-    workers.set_limit(flow.max_workers)
-    try:
-        bound = flow.bind(flow._with_owner(()), start.get("parameters") or {})
-    except ParameterError as error:
-        return failed(error)
-    run.parameters = bound.as_map()
-    timeout = start.get("timeout_seconds") or flow.timeout_seconds
-    if flow.is_async:
-        from orchestrator.sdk import coroutines
-
-        return coroutines.run(run, bound, timeout)
-    return flow_runs.attempt(run, bound, timeout)
-
-
-def _ended_by(error: BaseException) -> State:
-    """The state of a run that an exit, an interrupt or a fault outside the flow function has ended."""
-    if isinstance(error, SystemExit):
-        if error.code is None or error.code == 0:
-            return completed()
-        return State("FAILED", "Exited", f"the flow called sys.exit({error.code!r:.400})", error=error)
-    return failed(error)
-
-
-def _log_failure(state: State) -> None:
-    from orchestrator.sdk import tracebacks
-
-    error = state.error
-    quiet = error is None or isinstance(error, (ParameterError, SystemExit, RunTerminated))
-    text = state.message if quiet or error is None else f"{state.message}\n{tracebacks.formatted(error)}"
-    context.reporter().log(40, "flow", f"flow run failed: {text}")
-
-
-def _result_of(state: State, run: FlowRun | None) -> dict[str, object]:
-    body: dict[str, object] = {"state": state.type if state.is_completed() else "FAILED", "message": state.message}
-    if state.name != state.type.capitalize():
-        body["name"] = state.name
-    if state.error is not None:
-        from orchestrator.sdk import tracebacks
-
-        body["message"] = state.message or describe(state.error)
-        body["traceback"] = tracebacks.formatted(state.error)
-        body.update(value=None, value_repr="", value_type="")
-    else:
-        from orchestrator.sdk import results
-
-        body.update(results.encoded(state.result()))
-    return body
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else -1)

@@ -46,6 +46,7 @@ OURS = {
     "orchestrator.process.agent_reporter",
     "orchestrator.process.child",
     "orchestrator.process.ending",
+    "orchestrator.process.execution",
     "orchestrator.process.frames",
     "orchestrator.process.life_pipe",
     "orchestrator.process.link",
