@@ -67,3 +67,13 @@ def run_name(run_id: str) -> str:
     number, digits = divmod(number, 100)
     number, animal = divmod(number, len(ANIMALS))
     return f"{ADJECTIVES[number % len(ADJECTIVES)]}-{ANIMALS[animal]}-{digits:02}"
+
+
+def ids_of_name(name: str) -> tuple[int, int] | None:
+    """What the ids of all runs of a name have in common: `UUID(id).int % first == second`; None for no name of ours."""
+    adjective, _, rest = name.partition("-")
+    animal, _, digits = rest.partition("-")
+    if adjective not in ADJECTIVES or animal not in ANIMALS or not (len(digits) == 2 and digits.isdecimal()):
+        return None
+    words = ADJECTIVES.index(adjective) * len(ANIMALS) + ANIMALS.index(animal)
+    return len(ADJECTIVES) * len(ANIMALS) * 100, words * 100 + int(digits)

@@ -30,6 +30,13 @@ def test_a_run_is_found_by_id_beginning_of_id_and_name(store):
         assert store.runs.find(wanted).id == run
 
 
+def test_a_run_is_found_among_more_than_one_call_looks_at(store, monkeypatch):
+    (run,) = make(store)
+    make(store, 60)
+    monkeypatch.setattr(store_runs, "SCANNED_PER_CALL", 7)
+    assert store.runs.find(run[:12]).id == store.runs.find(run_name(run)).id == run
+
+
 def test_an_ambiguous_beginning_lists_the_runs_and_an_unknown_one_names_the_nearest(store):
     make(store, ids=["aaaa1111-0000-4000-8000-000000000001", "aaaa1111-0000-4000-8000-000000000002"])
     with pytest.raises(Ambiguous, match=r"fits 2 flow runs: aaaa1111.*01 \(.*\), aaaa1111"):
