@@ -43,4 +43,5 @@ def test_the_ids_of_a_name_are_known_by_a_remainder() -> None:
         common = ids_of_name(run_name(run_id))
         assert common is not None
         assert UUID(run_id).int % common[0] == common[1]
-    assert [ids_of_name(name) for name in ("", "brave", "brave-otter", "brave-otter-7", "no-such-42", "x" * 99)] == [None] * 6
+    for other in ("", "brave", "brave-otter", "brave-otter-7", "no-such-42", "x" * 99):
+        assert ids_of_name(other) is None
