@@ -22,7 +22,7 @@ from agent.loop import Loop
 from agent.options import host_name
 from agent.orders import Order, Ref
 from agent.process_tree import kill_all
-from agent.runners.environment import find_interpreter
+from agent.runners.environment import find_interpreter, problem_of
 from agent.runners.outcome import Ending, Exit, Result, Rules, Verdict, delivery
 from agent.runners.subprocess_runner import Launched, SubprocessRunner, start_frame
 from agent.running import result_of
@@ -40,7 +40,7 @@ def order_here(spec: Mapping[str, Any], own: Mapping[str, str]) -> Order:
     """The order that an agent would get for a run of this spec, parameters and all; `own` is this environment."""
     run_id, folder = str(uuid4()), str(spec["folder"])
     names = ("python", "virtualenv", "condaenv")
-    return Order(
+    order = Order(
         ref=Ref(run_id, 0, "here"),
         attempt=1,
         queue=str(spec["work_queue"]),
@@ -62,6 +62,7 @@ def order_here(spec: Mapping[str, Any], own: Mapping[str, str]) -> Order:
             timeout_seconds=spec.get("timeout_seconds"),
         ),
     )
+    return replace(order, problem=problem_of(order, host_name()))
 
 
 class Here:

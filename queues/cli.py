@@ -68,7 +68,8 @@ def create(
 def ls(output: Output) -> None:
     """List the work queues, and what waits and runs on them."""
     with client() as opened:
-        output.rows(opened.list_work_queues(), QUEUES, empty="There are no work queues.")
+        found = opened.list_work_queues()
+    output.rows(found, QUEUES, empty="There are no work queues.", optional=("Priority",))
 
 
 @work_queue.command("inspect")
@@ -84,10 +85,14 @@ def inspect(output: Output, name: str) -> None:
 @click.option("--hours", type=Whole(1, HOURS_OF_A_YEAR), default=24, show_default=True, help="How far to look ahead.")
 def preview(output: Output, name: str, hours: int) -> None:
     """Show the runs a queue will start. Those that wait, and those its schedules will make: ids and names are final."""
+    from orchestrator.client.previews import MOST_ROWS
+
     with client() as opened:
         coming = opened.preview_work_queue(name, hours=float(hours))
     nothing = f"Nothing waits on {name} and nothing is scheduled for it in the next {hours} hours (see --hours)."
-    output.rows(coming, COMING, empty=nothing)
+    output.rows(coming, COMING, empty=nothing, optional=("State", "Deployment"))
+    if len(coming) >= MOST_ROWS:
+        output.note(f"These are the first {MOST_ROWS:,}; a smaller --hours shows all that are due by then.")
 
 
 @work_queue.command("pause")

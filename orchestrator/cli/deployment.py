@@ -80,7 +80,8 @@ def ls(output: Output, queue: str | None) -> None:
     """List the deployments with their next start."""
     with client() as opened:
         found = opened.list_deployments(work_queue=queue)
-    output.rows(found, DEPLOYMENTS, empty="There are no deployments; make some with `headgate deployment create FILE`.")
+    nothing = "There are no deployments; make some with `headgate deployment create FILE`."
+    output.rows(found, DEPLOYMENTS, empty=nothing, optional=("Revision", "Concurrency Limit", "Tags"))
 
 
 @deployment.command("inspect")

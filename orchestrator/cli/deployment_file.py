@@ -57,8 +57,9 @@ def check(path: Path) -> None:
     except OSError as error:
         raise refused(path, error.strerror or "cannot be found", nearest(path)) from None
     if not stat.S_ISREG(found.st_mode):
-        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "no regular file"
-        raise refused(path, f"expected a Python file, got {kind}", nearest(path))
+        if stat.S_ISDIR(found.st_mode):
+            raise refused(path, "expected a Python file, got a folder", nearest(path))
+        raise refused(path, "expected a Python file, got a pipe, socket or device")
     if found.st_size > LARGEST_FILE:
         raise refused(path, f"expected at most {LARGEST_FILE >> 20} MiB of Python, got {found.st_size:,} bytes")
     if not os.access(path, os.R_OK):
@@ -72,8 +73,9 @@ def nearest(path: Path) -> str | None:
         there = sorted(found.name for found in folder.iterdir() if found.suffix == ".py")
     except OSError:
         return None
-    near = difflib.get_close_matches(path.name, there, n=1) or there[:3]
-    return f"there are {', '.join(near)} in {folder}" if near else None
+    if near := difflib.get_close_matches(path.name, there, n=1):
+        return f"did you mean {near[0]}?"
+    return f"Python files there: {', '.join(there[:3])}" if there else None
 
 
 def ask(path: Path, seconds: float) -> dict[str, Any]:
@@ -96,7 +98,7 @@ def ask(path: Path, seconds: float) -> dict[str, Any]:
         hint = f"{seconds:g} s is the limit, which --timeout changes; work belongs into the flow, not beside it"
         raise refused(path, "is still being loaded", hint)
     if not line:
-        raise refused(path, f"ended its process while it was loaded: it {ending(code)}", "--debug shows more")
+        raise refused(path, f"ended its process while it was loaded: it {ending(code)}", "something at its top exits or crashes")
     answer: dict[str, Any] = json.loads(line)
     return answer
 

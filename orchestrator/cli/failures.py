@@ -96,14 +96,16 @@ def sentence(failure: Failure) -> str:
     if not failure.hint:
         return text
     if "\n" in failure.message:
-        return f"{text}\n{failure.hint}"
+        return f"{text}\n       {failure.hint}"
     return f"{text.rstrip('.')}{'. ' if failure.hint[0].isupper() else '; '}{failure.hint}"
 
 
 def place_of(failure: Failure) -> str:
     """Where it is wrong, `file:line` and field, as far as the message does not say it itself."""
     line = f":{failure.line}" if failure.line else ""
-    places = [f"{failure.file}{line}" if failure.file else None, failure.field]
+    # An argument needs no name where the message is about the thing that it names.
+    is_argument = failure.field is not None and failure.field.isupper() and failure.code not in ("usage", "invalid")
+    places = [f"{failure.file}{line}" if failure.file else None, None if is_argument else failure.field]
     return "".join(f"{place}: " for place in places if place and place not in failure.message)
 
 

@@ -25,6 +25,7 @@ RUNS: Columns = {
     "Agent": "agent",
     "Why": "why",
 }
+LESS_NEEDED = ("End Time", "Attempt", "Start Time", "Agent", "Work Queue")
 RUN = Reference()
 YEAR = 366 * 86400.0
 
@@ -49,7 +50,7 @@ def ls(
     start = datetime.now(UTC) - timedelta(seconds=since) if since else None
     with client() as opened:
         runs = opened.list_flow_runs(limit=limit, states=states, deployment=deployment, work_queue=queue, since=start)
-    output.rows(runs, RUNS, empty="There are no such runs.")
+    output.rows(runs, RUNS, empty="There are no such runs.", optional=LESS_NEEDED)
     if len(runs) == limit and output.terminal:
         output.note(f"These are the newest {limit}; --limit shows more.")
 
@@ -89,8 +90,9 @@ def cancel(output: Output, run: str) -> None:
     """Cancel a run. A waiting one ends at once, a running one when its processes are gone."""
     with client() as opened:
         done = opened.cancel(run)
-    told = "was cancelled" if done.state == "CANCELLED" else "is being cancelled: its agent ends its processes"
-    output.done(done, f"Flow run {done.name} ({done.state_before}) {told}")
+    told = "is cancelled" if done.state == "CANCELLED" else "is being cancelled: its agent ends its processes"
+    before = "already" if done.state == done.state_before else f"(was {done.state_before})"
+    output.done(done, f"Flow run {done.name} {told} {before}")
 
 
 @flow_run.command("retry")
@@ -111,11 +113,12 @@ def explain(output: Output, run: str) -> None:
     if output.form != "text":
         output.json(told)
         return
-    output.line(f"{told.name} is {told.state_name or told.state}: {told.summary}")
-    for number, reason in enumerate(told.reasons, 1):
-        output.line(f"  {number}. {reason.text}")
+    output.line(f"{told.name} is {told.state_name or told.state}: {output.cell(told.summary)}")
+    for reason in told.reasons:
+        if reason.text != told.summary:
+            output.line(f"also: {output.cell(reason.text)}")
         if reason.command:
-            output.line(f"     {reason.command}")
+            output.line(f"    {reason.command}")
     if told.holders:
         output.line("")
         output.table(

@@ -9,8 +9,9 @@ PART = re.compile(r"(\d+(?:\.\d+)?)([smhdw]?)", re.ASCII)
 
 
 def rfc3339(moment: datetime) -> str:
-    """UTC, with `Z`, and a fraction only where there is one."""
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    """UTC, with `Z`, to the millisecond, and a fraction only where there is one."""
+    precision = "milliseconds" if moment.microsecond >= 1000 else "seconds"
+    return moment.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")
 
 
 def local(moment: datetime) -> str:

@@ -19,10 +19,10 @@ ELLIPSIS = "…"
 NARROWEST = 8
 BOLD, RESET = "\x1b[1m", "\x1b[0m"
 COLOURS = {
-    **dict.fromkeys(("COMPLETED", "created", "ready", "unchanged"), "\x1b[32m"),
-    **dict.fromkeys(("RUNNING", "PENDING", "QUEUED", "SCHEDULED", "AwaitingRetry", "updated"), "\x1b[36m"),
-    **dict.fromkeys(("CANCELLED", "CANCELLING", "PAUSED", "paused", "draining", "Late", "full"), "\x1b[33m"),
-    **dict.fromkeys(("FAILED", "CRASHED", "Poison", "TimedOut"), "\x1b[31m"),
+    **dict.fromkeys(("completed", "created", "ready", "unchanged"), "\x1b[32m"),
+    **dict.fromkeys(("running", "pending", "queued", "scheduled", "awaitingretry", "updated"), "\x1b[36m"),
+    **dict.fromkeys(("cancelled", "cancelling", "paused", "draining", "stopping", "late", "full"), "\x1b[33m"),
+    **dict.fromkeys(("failed", "crashed", "poison", "timedout", "lost", "gone", "no agent"), "\x1b[31m"),
 }
 # C0, DEL, C1, and the marks that reorder text or hide it.
 HOSTILE = [*range(32), *range(127, 160), 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
@@ -43,13 +43,16 @@ class Output:
         self.coloured = self.terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         self.width = shutil.get_terminal_size((100, 24)).columns
 
-    def rows(self, rows: Sequence[Any], columns: Columns, *, empty: str) -> None:
-        """Prints a list; JSON holds every field of every row. `empty` is said when there is none."""
+    def rows(self, rows: Sequence[Any], columns: Columns, *, empty: str, optional: Sequence[str] = ()) -> None:
+        """Prints a list; JSON holds every field of every row. `empty` is said when there is none.
+
+        A terminal that is too narrow does not show the `optional` columns, the first ones first.
+        """
         if self.form == "text":
             if not rows:
                 self.note(empty)
             if rows or not self.terminal:
-                self.table(rows, columns)
+                self.table(rows, columns, optional)
         elif self.form == "jsonl":
             for row in rows:
                 self.line(as_json(row))
@@ -101,17 +104,17 @@ class Output:
         self.stream.flush()
         print(text, file=sys.stderr, flush=True)
 
-    def table(self, rows: Sequence[Any], columns: Columns) -> None:
+    def table(self, rows: Sequence[Any], columns: Columns, optional: Sequence[str] = ()) -> None:
         """Prints rows under titles: aligned and cut to the width of a terminal, whole and tab-separated elsewhere."""
-        cells = [[self.cell(value_of(row, source)) for source in columns.values()] for row in rows]
-        titles = list(columns)
+        lines = [list(columns), *([self.cell(value_of(row, source)) for source in columns.values()] for row in rows)]
         if not self.terminal:
-            for line in (titles, *cells):
+            for line in lines:
                 self.line("\t".join(line))
             return
-        widths = fitted([titles, *cells], self.width)
-        self.line(self.bold(aligned(titles, widths)))
-        for line in cells:
+        lines = narrowed(lines, self.width, optional)
+        widths = fitted(lines, self.width)
+        self.line(self.bold(aligned(lines[0], widths)))
+        for line in lines[1:]:
             self.line(aligned(line, widths, self.painted))
 
     def cell(self, value: Any) -> str:
@@ -132,7 +135,7 @@ class Output:
 
     def painted(self, text: str) -> str:
         """The text in the colour of the state it names, if it names one."""
-        colour = COLOURS.get(text.strip()) if self.coloured else None
+        colour = COLOURS.get(text.strip().lower()) if self.coloured else None
         return f"{colour}{text}{RESET}" if colour else text
 
     def bold(self, text: str) -> str:
@@ -171,8 +174,9 @@ def value_of(row: Any, source: str | Callable[[Any], Any]) -> Any:
 
 
 def title(name: str) -> str:
-    """`state_history` as a heading: `State history`."""
-    return name.replace("_", " ").capitalize()
+    """`state_history` as a heading: `State history`; abbreviations stay in capitals."""
+    words = [word.upper() if word in ("id", "pid", "url", "rq") else word for word in name.split("_")]
+    return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
 
 
 def is_table(value: Any) -> bool:
@@ -191,12 +195,28 @@ def is_id(text: str) -> bool:
     return len(text) == 36 and text.count("-") == 4 and " " not in text
 
 
-def fitted(lines: Sequence[Sequence[str]], room: int) -> list[int]:
-    """Column widths that fit `room`: ids give way first, then the widest columns, none below its title or 8."""
+def narrowed(lines: list[list[str]], room: int, optional: Sequence[str]) -> list[list[str]]:
+    """The table without as many of the optional columns as it takes to fit `room` with short ids."""
+    for name in optional:
+        if total(natural_widths(lines, room)) <= room:
+            break
+        place = lines[0].index(name)
+        lines = [[*line[:place], *line[place + 1 :]] for line in lines]
+    return lines
+
+
+def natural_widths(lines: Sequence[Sequence[str]], room: int) -> list[int]:
+    """Column widths with nothing cut but ids, and those only where there is no room for them."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for place, column in enumerate(zip(*lines, strict=True)):
         if total(widths) > room and len(column) > 1 and all(is_id(text) or text == ABSENT for text in column[1:]):
             widths[place] = max(NARROWEST, len(column[0]))
+    return widths
+
+
+def fitted(lines: Sequence[Sequence[str]], room: int) -> list[int]:
+    """Column widths that fit `room`: ids give way first, then the widest columns, none below its title or 8."""
+    widths = natural_widths(lines, room)
     least = [min(width, max(NARROWEST, len(head))) for width, head in zip(widths, lines[0], strict=True)]
     while total(widths) > room:
         slack = [width - low for width, low in zip(widths, least, strict=True)]

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from orchestrator.cli.moments import rfc3339
-from orchestrator.cli.output import Output, visible_line
+from orchestrator.cli.output import ABSENT, Output, visible_line
 
 LEVELS = ((50, "CRITICAL"), (40, "ERROR"), (30, "WARNING"), (20, "INFO"), (0, "DEBUG"))
 LEVEL_COLOURS = {"CRITICAL": "\x1b[31m", "ERROR": "\x1b[31m", "WARNING": "\x1b[33m", "DEBUG": "\x1b[2m"}
@@ -19,16 +19,24 @@ def print_line(output: Output, line: Any) -> None:
     elif output.terminal:
         output.line(for_people(line, output.coloured))
     else:
-        origin = (rfc3339(line.timestamp), str(line.attempt), kind_of(line), line.task or line.logger or line.source)
-        output.line("\t".join((*origin, visible_line(line.message))))
+        place = (rfc3339(line.timestamp), str(line.attempt), kind_of(line), line.task or line.logger or ABSENT)
+        # What follows a line end stands in the last column too: no text can look like a record of its own.
+        output.line("\t".join((*place, visible(line.message, "\t" * len(place)))))
 
 
 def for_people(line: Any, coloured: bool) -> str:
-    """`14:03:07.120 WARNING  task  message`; what was merely printed carries no level."""
+    """`14:03:07.120 WARNING  task: message`, the source instead of a level for what was merely printed."""
     kind = kind_of(line)
-    shown = f"{time_of_day(line.timestamp)} {kind:<8} {origin_of(line)}{visible_line(line.message)}"
+    head = f"{time_of_day(line.timestamp)} {kind:<8} "
+    shown = f"{head}{line.task}: " if line.task else head
+    shown += visible(line.message, " " * len(head))
     colour = LEVEL_COLOURS.get(kind) if coloured else None
     return f"{colour}{shown}\x1b[0m" if colour else shown
+
+
+def visible(message: str, indent: str) -> str:
+    """A message with control characters escaped, its further lines indented."""
+    return f"\n{indent}".join(visible_line(part) for part in message.rstrip("\n").split("\n"))
 
 
 def kind_of(line: Any) -> str:
@@ -36,11 +44,6 @@ def kind_of(line: Any) -> str:
     if line.source != "log":
         return str(line.source)
     return next((name for least, name in LEVELS if line.level >= least), "DEBUG")
-
-
-def origin_of(line: Any) -> str:
-    """The task that a line comes from."""
-    return f"{line.task}: " if line.task else ""
 
 
 def time_of_day(moment: datetime) -> str:
