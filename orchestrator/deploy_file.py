@@ -84,17 +84,24 @@ def content(path: str) -> bytes:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise unreadable(path, error) from None
-    with open(fd, "rb") as file:
-        status = os.fstat(fd)
-        if stat.S_ISDIR(status.st_mode):
-            raise unfit(path, "is a folder", in_folder(path))
-        if not stat.S_ISREG(status.st_mode):
-            raise unfit(path, "is a pipe, socket or device", "name a Python file (….py)")
-        if not path.endswith(".py"):
-            raise unfit(path, "is no Python file", "name a file that ends in .py")
-        if status.st_size > LARGEST_FILE:
-            raise unfit(path, f"has {status.st_size:,} bytes, allowed are {LARGEST_FILE:,}", "keep data in other files")
-        return file.read(LARGEST_FILE + 1)
+    try:
+        refuse_unfit(path, os.fstat(fd))
+        with open(fd, "rb", closefd=False) as file:
+            return file.read(LARGEST_FILE + 1)
+    finally:
+        os.close(fd)
+
+
+def refuse_unfit(path: str, status: os.stat_result) -> None:
+    """Raise for what is no Python file of a sensible size."""
+    if stat.S_ISDIR(status.st_mode):
+        raise unfit(path, "is a folder", in_folder(path))
+    if not stat.S_ISREG(status.st_mode):
+        raise unfit(path, "is a pipe, socket or device", "name a Python file (….py)")
+    if not path.endswith(".py"):
+        raise unfit(path, "is no Python file", "name a file that ends in .py")
+    if status.st_size > LARGEST_FILE:
+        raise unfit(path, f"has {status.st_size:,} bytes, allowed are {LARGEST_FILE:,}", "keep data in other files")
 
 
 def unreadable(path: str, error: OSError) -> InvalidFlowFile:
@@ -110,7 +117,7 @@ def unreadable(path: str, error: OSError) -> InvalidFlowFile:
 
 def in_folder(path: str) -> str:
     """What to name instead of a folder."""
-    files = sorted(entry.name for entry in Path(path).glob("*.py"))[:5]
+    files = sorted(entry.name for entry in Path(path).glob("*.py") if entry.is_file())[:5]
     return f"name a Python file in it, such as {', '.join(files)}" if files else "name a Python file"
 
 

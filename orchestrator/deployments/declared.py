@@ -33,16 +33,16 @@ def declare(spec: DeploymentSpec, frame: FrameType, unknown: dict[str, object]) 
     arguments.check(spec, unknown)
     if _collected is not None:
         _collected.append(spec)
-    return origin_of(frame)
+        frame = top_of_file(frame)
+    return Origin(os.path.abspath(frame.f_code.co_filename), frame.f_lineno, frame.f_globals)
 
 
-def origin_of(frame: FrameType) -> Origin:
-    """The place at the top of a file from which a spec was made, be it through functions of other files."""
+def top_of_file(frame: FrameType) -> FrameType:
+    """The line at the top of the file being loaded that led here, be it through functions of other files."""
     top: FrameType | None = frame
     while top is not None and top.f_code.co_name != "<module>":
         top = top.f_back
-    place = top or frame
-    return Origin(os.path.abspath(place.f_code.co_filename), place.f_lineno, place.f_globals)
+    return top or frame
 
 
 class Collection:

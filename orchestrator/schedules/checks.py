@@ -70,8 +70,10 @@ def check_types(schedule: Schedule) -> None:
     if isinstance(schedule, IntervalSchedule):
         check_interval(schedule.interval)
         check_anchor(schedule.anchor_date, timezone)
-    if isinstance(schedule, CronSchedule) and not isinstance(schedule.day_or, bool):
-        raise InvalidSchedule(expected("day_or", "True or False", schedule.day_or), field="day_or")
+    if isinstance(schedule, CronSchedule):
+        cron_fields.parse(schedule.cron)
+        if not isinstance(schedule.day_or, bool):
+            raise InvalidSchedule(expected("day_or", "True or False", schedule.day_or), field="day_or")
     if isinstance(schedule, RRuleSchedule) and not isinstance(schedule.rrule, str):
         raise InvalidSchedule(expected("rrule", "text such as 'FREQ=DAILY;BYHOUR=9'", schedule.rrule), field="rrule")
 

@@ -7,7 +7,7 @@ line that fires every minute costs no more of croniter than one that fires daily
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta, tzinfo
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from orchestrator.schedules.cron_fields import CronFields
@@ -48,16 +48,21 @@ class CronInstants:
             return None
         if self._every_day:
             return day
-        from croniter import CroniterBadDateError
-
         try:
             found: datetime = self._calendar.get_next(datetime, start_time=day - MINUTE)
-        except CroniterBadDateError:
+        except library().CroniterBadDateError:
             return None
         return found
 
     @cached_property
     def _calendar(self) -> Any:
-        from croniter import croniter
+        start = datetime(2020, 1, 1)
+        return library().croniter(self.fields.calendar, start, day_or=self.day_or, implement_cron_bug=True)
 
-        return croniter(self.fields.calendar, datetime(2020, 1, 1), day_or=self.day_or, implement_cron_bug=True)
+
+@cache
+def library() -> Any:
+    """croniter, kept from its first use on: later a file of the user's may have its name."""
+    import croniter
+
+    return croniter

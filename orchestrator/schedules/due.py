@@ -6,6 +6,7 @@ downtime the answer says that there is more, and has moved the cursor that far.
 """
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -92,12 +93,10 @@ def settled(schedule: Schedule, newest: list[datetime], passed: "Range", followi
     last = newest[-1] if newest else passed.last
     if schedule.catch_up == "skip" and newest and at.now - newest[0] > ON_TIME:
         passed.add(newest.pop(0))
-    too_many = Range()
-    while at.room is not None and len(newest) > at.room:
-        too_many.add(newest.pop())
+    room = len(newest) if at.room is None else at.room
     return Due(
-        make=tuple(newest),
-        skipped=passed.skipped(*why(schedule, at.room, at.paused)) + too_many.skipped(WAITING, WAITS),
+        make=tuple(newest[:room]),
+        skipped=passed.skipped(*why(schedule, at.room, at.paused)) + Range(newest[room:]).skipped(WAITING, WAITS),
         cursor=max(at.cursor, last) if last is not None else at.cursor,
         next=following,
     )
@@ -134,15 +133,16 @@ def why(schedule: Schedule, room: int | None, paused: bool) -> tuple[str, str]:
 class Range:
     """Instants in a row, counted and not kept."""
 
-    def __init__(self) -> None:
-        self.first: datetime | None = None
-        self.last: datetime | None = None
-        self.count = 0
+    def __init__(self, instants: Sequence[datetime] = ()) -> None:
+        self.first = instants[0] if instants else None
+        self.last = instants[-1] if instants else None
+        self.count = len(instants)
 
     def add(self, instant: datetime) -> None:
-        """Count one more, in either direction."""
-        self.first = instant if self.first is None else min(self.first, instant)
-        self.last = instant if self.last is None else max(self.last, instant)
+        """Count the one that follows."""
+        if self.first is None:
+            self.first = instant
+        self.last = instant
         self.count += 1
 
     def skipped(self, code: str, reason: str) -> tuple[Skipped, ...]:

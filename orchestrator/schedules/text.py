@@ -95,7 +95,7 @@ def days(fields: CronFields, day_or: bool) -> str:
     """The days; both fields together are joined by `or`, as cron does, or by `and`."""
     weekday = "" if fields.weekday == "*" else f"on {weekdays(fields.weekday)}"
     if fields.day == "*":
-        return weekday or ("every day" if not times(fields).startswith("every") else "")
+        return weekday or ("" if "every" in times(fields) else "every day")
     day = f"on {month_days(fields.day)} of the month"
     if not weekday:
         return day
