@@ -1,6 +1,7 @@
 """Forgetting: runs that ended long ago with all that belongs to them, old logs, old specs; in small steps."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from orchestrator.scheduler import events
 from orchestrator.store import Store
@@ -12,7 +13,7 @@ STEP = 100
 """Runs or logs that one step removes at most: about 5 ms of Redis."""
 
 SPECS_KEPT = 10
-"""Revisions of a deployment that are kept though no run can need them."""
+"""Revisions of a deployment that are kept though no run was made from them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +48,8 @@ class Retention:
         return Forgotten(runs=count, logs=len(logs), more=more or len(logs) == STEP)
 
     def trim(self) -> int:
-        """Remove what grows with deployments: specs that no run can need, skipped instants as old as forgotten runs."""
-        oldest = self._oldest_unfinished_us()
+        """Remove what grows with deployments: specs of which no run is left, skips as old as forgotten runs."""
+        oldest = self._oldest_run_us()
         removed = 0
         for deployment_id in self._store.deployments.names().values():
             removed += self._store.deployments.trim_specs(deployment_id, needed_since_us=oldest, keep=SPECS_KEPT)
@@ -73,13 +74,12 @@ class Retention:
         found = self._store.scripts.ask(lambda client: client.zrangebyscore(key, "-inf", before_us, 0, STEP))
         return [run_id.decode() for run_id in found]
 
-    def _oldest_unfinished_us(self) -> int:
-        """When the oldest run was made that has not ended: it may need the spec of then."""
+    def _oldest_run_us(self) -> int:
+        """When the oldest run was made that is still there: it is shown, and may be started, with the spec of then."""
 
-        def read(pipe: object) -> None:
+        def read(pipe: Any) -> None:
             for state in State:
-                if state not in TERMINAL:
-                    pipe.zrange(self._store.keys.state(state), 0, 0, withscores=True)  # type: ignore[attr-defined]
+                pipe.zrange(self._store.keys.state(state), 0, 0, withscores=True)
 
         firsts = [int(rows[0][1]) for rows in self._store.scripts.ask_many(read) if rows]
         return min(firsts, default=self._store.scripts.now_us())

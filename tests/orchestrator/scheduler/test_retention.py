@@ -96,9 +96,13 @@ def test_old_skips_and_specs_are_trimmed(store, client):
     tick(store)
     for number in range(30):
         client.create_from_spec(spec(MINUTELY, tags=[f"t{number}"]))
-    assert Retention(store).trim() == 0  # the waiting run was made from the first of them
-    Worker(store).run_one()
+    run = Worker(store).run_one()
+    assert Retention(store).trim() == 0  # the run was made from the first of them, and is shown with it
+    store.travel(31 * DAY_US)
+    all_steps(Retention(store))
+    assert store.records.get(run) is None
     assert Retention(store).trim() > 0
+    store.travel(-31 * DAY_US)
     assert store.schedules.skips(deployment)
     server_us = store.scripts.now_us() - store.scripts.offset_us  # entries of a stream carry the server's own time
     store.schedules.trim_skips(deployment, before_us=server_us + 1_000_000)
