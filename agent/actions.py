@@ -67,6 +67,14 @@ class ClearTree:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """Say something about a run in its own log."""
+
+    run_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ShipLogs:
     """Send all that the run wrote without waiting for more; LogsShipped comes."""
 
@@ -137,6 +145,7 @@ Action = (
     | Terminate
     | KillTree
     | ClearTree
+    | Note
     | ShipLogs
     | Deliver
     | Forget

@@ -18,7 +18,7 @@ from agent.messages import AskedToEnd, Claimed, ClaimFailed, Confirmed, Delivere
 from agent.orders import Order, Ref
 from agent.retrying import GivenUp, Patience
 from agent.runners.outcome import Delivery, GiveBack
-from queues.claims import Answer, Claim, Claims, Outcome
+from queues.claims import MOST_CLAIMS, Answer, Claim, Claims, Outcome
 from queues.errors import HeadgateQueueError, RedisFailure
 
 MakeOrder = Callable[[Claim], Order]
@@ -124,7 +124,7 @@ class Calls(threading.Thread):
             return
         self._open_claim = None
         # A claim that had to be sent again asked for what was free then.
-        more = reply.more or asked.count < action.count
+        more = reply.more or asked.count < action.count or len(reply.claims) == MOST_CLAIMS
         self._post(Claimed(asked.sent_at, orders, refused, more, reply.hold_us / 1_000_000))
 
     def _orders(self, claims: list[Claim]) -> tuple[tuple[Order, ...], tuple[tuple[Ref, str], ...]]:

@@ -15,6 +15,11 @@ def started(*, agent: str, queues: tuple[str, ...], limit: int, freed: int, swep
     _log().info("agent started", agent=agent, queues=",".join(queues), limit=limit, freed=freed, swept=swept)
 
 
+def few_descriptors(*, granted: int, needed: int) -> None:
+    """The limit of open files is too low for as many runs as the agent may hold."""
+    _log().warning("too few open files allowed for --limit runs; raise `ulimit -n`", granted=granted, needed=needed)
+
+
 def launched(*, run: str, name: str, deployment: str, attempt: int, pid: int) -> None:
     """The process of a run was started."""
     _log().info("run launched", run=run, name=name, deployment=deployment, attempt=attempt, pid=pid)

@@ -15,6 +15,7 @@ When the keeper itself dies, the supervisor notices, kills its runs and ends (`a
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 from agent.kernel import adopt_orphans, boot_time, hide_memory, own_children
@@ -153,4 +154,6 @@ def close_on_exec() -> None:
 
 def say(text: str) -> None:
     """One line for whoever watches the agent."""
-    print(f"agent: {text}", file=sys.stderr, flush=True)  # noqa: T201
+    # Whoever watched may have gone away.
+    with suppress(OSError, ValueError):
+        print(f"agent: {text}", file=sys.stderr, flush=True)  # noqa: T201

@@ -2,17 +2,26 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from agent.calls import BadRecord
 from agent.orders import Order, Ref
-from agent.runners.environment import find_interpreter
+from agent.runners.environment import find_interpreter, problem_of
 from agent.runners.outcome import Rules
 from orchestrator.store.deployments import Spec, revision_of
 from queues.claims import Claim
 from queues.records import Run
 
 FindSpec = Callable[[Run], Spec | None]
+
+
+def checked_order_of(
+    claim: Claim, spec: Spec | None, *, own: Mapping[str, str], keep_when_cut: bool, host: str
+) -> Order:
+    """Put an order together and look whether its files are here; raises BadRecord."""
+    order = order_of(claim, spec, own=own, keep_when_cut=keep_when_cut)
+    return replace(order, problem=problem_of(order, host))
 
 
 def order_of(claim: Claim, spec: Spec | None, *, own: Mapping[str, str], keep_when_cut: bool) -> Order:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from agent.errors import NotLaunched
 from agent.runners.outcome import Rules
 
 
@@ -41,6 +42,8 @@ class Order:
     rules: Rules = field(default_factory=Rules)
     keep_when_cut: bool = False
     """The queue's `on_disconnect=keep`: the run goes on although another agent may start it, too."""
+    problem: NotLaunched | None = None
+    """What stands against a launch on this machine, found by looking at its files."""
 
     @property
     def run_id(self) -> str:

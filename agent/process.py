@@ -11,11 +11,13 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NoReturn
 
 from agent import events
+from agent.background_writer import BackgroundWriter
 from agent.calls import Calls
 from agent.claiming import Claiming
 from agent.errors import AgentError
@@ -27,7 +29,7 @@ from agent.logs.shipping import Shipping
 from agent.loop import Loop, Mailbox
 from agent.messages import AskedToEnd, EndLevel, Signalled, Woken
 from agent.options import AgentOptions, host_name
-from agent.ordering import order_of
+from agent.ordering import checked_order_of
 from agent.orders import Order
 from agent.redis_clients import RedisClients
 from agent.renewals import Renewals
@@ -46,20 +48,36 @@ from queues.presence import Presence
 from queues.rq_bridge import RqBridge
 
 LEAVE_SECONDS = 2.0
+BROKEN = 70
+"""The exit code after a defect of our own; the keeper starts another supervisor."""
 
 
 def main() -> NoReturn:
     """Supervise runs until told to end; the process's exit code says how that went."""
+    writer = BackgroundWriter(sys.stderr)
+    sys.stderr = writer
     to_stderr()
+
+    def end(code: int) -> NoReturn:
+        # Threads that wait for Redis must not hold the end up.
+        writer.finish()
+        os._exit(code)
+
+    def end_badly(failure: threading.ExceptHookArgs) -> None:
+        # Half an agent is worse than none: the keeper starts a whole one.
+        traceback.print_exception(failure.exc_value)
+        end(BROKEN)
+
+    threading.excepthook = end_badly
     try:
-        code = Supervisor(AgentOptions.from_environment(os.environ), os.environ).run()
+        end(Supervisor(AgentOptions.from_environment(os.environ), os.environ).run())
     except (AgentError, HeadgateQueueError) as error:
         hint = getattr(error, "hint", "")
-        print(f"agent: {error}{f'; {hint}' if hint else ''}", file=sys.stderr, flush=True)  # noqa: T201
-        code = exit_code(error)
-    # Threads that wait for Redis must not hold the end up.
-    sys.stderr.flush()
-    os._exit(code)
+        writer.write(f"agent: {error}{f'; {hint}' if hint else ''}\n")
+        end(exit_code(error))
+    except Exception:
+        traceback.print_exc()
+        end(BROKEN)
 
 
 def exit_code(error: Exception) -> int:
@@ -160,7 +178,7 @@ class Supervisor:
             loop=Loop(),
             mailbox=self.mailbox,
             supervision=self._supervision(),
-            runner=SubprocessRunner(joined.mark, self.environment, host=host_name(), limit=options.limit),
+            runner=self._runner(joined),
             calls=calls,
             renewals=renewals,
             shipping=shipping,
@@ -168,8 +186,17 @@ class Supervisor:
         )
         return Shell(hands)
 
+    def _runner(self, joined: Joined) -> SubprocessRunner:
+        runner = SubprocessRunner(joined.mark, self.environment, host=host_name(), limit=self.options.limit)
+        limit = runner.descriptor_limit
+        if not limit.is_enough:
+            events.few_descriptors(granted=limit.granted, needed=limit.needed)
+        return runner
+
     def _order(self, store: Store, claim: Claim, kept: set[str]) -> Order:
-        return order_of(claim, store.spec_of(claim.record), own=self.environment, keep_when_cut=claim.queue in kept)
+        spec = store.spec_of(claim.record)
+        keep = claim.queue in kept
+        return checked_order_of(claim, spec, own=self.environment, keep_when_cut=keep, host=host_name())
 
     def _supervision(self) -> Supervision:
         options = self.options

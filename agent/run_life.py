@@ -21,6 +21,7 @@ from agent.actions import (
     Forget,
     KillTree,
     LetGo,
+    Note,
     SetTimer,
     ShipLogs,
     TellToStop,
@@ -43,6 +44,8 @@ from agent.messages import (
 )
 from agent.orders import Order
 from agent.runners.outcome import Delivery, Ending, Exit, GiveBack, Result, Verdict, delivery, failed
+from queues.claims import Outcome
+from queues.states import State
 
 GRACE_SECONDS = 0.2
 """How long processes that a flow left behind may go on writing after its own end."""
@@ -115,7 +118,7 @@ class RunLife:
                 return self._over()
             case TreeGone() if self.phase is Phase.CLEARING:
                 self.phase = Phase.SHIPPING
-                return [ShipLogs(self.order.run_id), self._set(Timer.SHIP, now + SHIP_SECONDS)]
+                return [*self._note_end(), ShipLogs(self.order.run_id), self._set(Timer.SHIP, now + SHIP_SECONDS)]
             case LogsShipped() if self.phase is Phase.SHIPPING:
                 return self._deliver()
             case Delivered():
@@ -141,7 +144,8 @@ class RunLife:
         told = TellToStop(self.order.run_id, verdict.value)
         if verdict.at_once:
             return [told, KillTree(self.order.run_id)]
-        return [told, Terminate(self.order.run_id), self._set(Timer.KILL, now + self.kill_seconds)]
+        noted = Note(self.order.run_id, f"the run is ended: {verdict.value}")
+        return [noted, told, Terminate(self.order.run_id), self._set(Timer.KILL, now + self.kill_seconds)]
 
     def _on_confirmed(self, now: float, answer: str) -> list[Action]:
         if self.verdict is not None:
@@ -195,6 +199,13 @@ class RunLife:
         if self.launch_error is not None:
             return failed(ending, str(self.launch_error))
         return delivery(ending)
+
+    def _note_end(self) -> list[Action]:
+        """What the flow could not say itself stands in its log too."""
+        said = self._said()
+        if self.result is not None or not isinstance(said, Outcome) or said.state not in (State.FAILED, State.CRASHED):
+            return []
+        return [Note(self.order.run_id, said.reason)]
 
     def _over(self) -> list[Action]:
         self.phase = Phase.OVER

@@ -6,7 +6,7 @@ from typing import Any
 
 from agent.logs.batch import AttemptLog
 from agent.logs.outbox import Outbox
-from agent.logs.pump import Pump
+from agent.logs.pump import Pump, as_us
 from agent.loop import Loop
 from agent.messages import Hello, Message, ResultCame, WireBroken
 from agent.orders import Order
@@ -64,7 +64,7 @@ def connect(loop: Loop, outbox: Outbox, order: Order, launched: Launched, tell: 
 
 def task_record(body: dict[str, Any], attempt: int, before: TaskRecord | None) -> TaskRecord:
     """A task's move, on top of what is known of it; raises KeyError, TypeError or ValueError for what is none."""
-    state, at = str(body["state"]), int(body["at"] * 1_000_000)
+    state, at = str(body["state"]), as_us(body["at"])
     started = before.started_us if before is not None else None
     if started is None and state != State.SCHEDULED and state != "PENDING":
         started = at

@@ -1,6 +1,7 @@
 """Performs what `agent.supervision` decides and tells it what happens: the one place where decisions meet the world."""
 
 import os
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from agent.actions import (
     Launch,
     Leave,
     LetGo,
+    Note,
     Register,
     Renew,
     SetDeadMan,
@@ -43,7 +45,9 @@ from agent.runners.subprocess_runner import SubprocessRunner, start_frame
 from agent.running import Running, connect
 from agent.supervision import Supervision
 from orchestrator.process.frames import WireError
+from orchestrator.store.run_logs import AGENT, LogRecord
 
+WARNING = 30
 RECHECK_SECONDS = 0.01
 """How often a tree that is being killed is looked at."""
 
@@ -160,6 +164,9 @@ class Shell:
             case ClearTree(grace=grace):
                 self._clearing[run_id] = boot_time() + grace
                 self._look_at_tree(run_id)
+            case Note(text=text):
+                at = int(time.time() * 1_000_000)
+                self.outbox.add(running.log, [LogRecord(at, AGENT, WARNING, text)])
             case ShipLogs():
                 self.outbox.hurry(running.log)
             case Forget():

@@ -118,7 +118,10 @@ class Supervision:
         if order.run_id in self.runs:
             self.claiming.back_off(now, order)
             return Deliver(order.ref, GiveBack("an earlier attempt of it is still being ended here"))
-        self.runs[order.run_id] = RunLife(order=order, lease_from=sent_at, kill_seconds=self.kill_seconds)
+        run = RunLife(order=order, lease_from=sent_at, kill_seconds=self.kill_seconds)
+        if lease_clock.kill_at(run) <= now:
+            return Deliver(order.ref, GiveBack("the answer to its claim came when its lease was about to end"))
+        self.runs[order.run_id] = run
         return Launch(order)
 
     def _tell(self, now: float, run_id: str, message: Message) -> list[Action]:

@@ -26,7 +26,15 @@ BURST = 8
 
 MOST_READS = 16
 INFO = 20
+FIRST_SECOND, LAST_SECOND = 946_684_800, 4_102_444_800
 SOURCE_OF = {1: STDOUT, 2: STDERR}
+
+
+def as_us(seconds: float) -> int:
+    """A time as it came over the wire, in microseconds; now, when it is none of this century."""
+    if not FIRST_SECOND < seconds < LAST_SECOND:
+        seconds = time.time()
+    return int(seconds * 1_000_000)
 
 
 class Found(Enum):
@@ -192,7 +200,7 @@ class Pump:
     def _take_frame(self, kind: str, body: dict[str, Any]) -> None:
         if kind == "log":
             task = body.get("task")
-            at, level, logger = int(body["at"] * 1_000_000), int(body["level"]), str(body["logger"])[:128]
+            at, level, logger = as_us(body["at"]), min(max(int(body["level"]), 0), 1000), str(body["logger"])[:128]
             text = cut(str(body["message"]))
             self._found.append(LogRecord(at, LOG, level, text, logger, None if task is None else str(task)[:64]))
         elif kind == "out":

@@ -51,7 +51,8 @@ class Shipping(threading.Thread):
                 wanted = self._ship(batch)
             except GivenUp:
                 return
-            except HeadgateQueueError as error:
+            except (HeadgateQueueError, ValueError, TypeError, OverflowError) as error:
+                # Lines that can not be shipped must not cost the lines after them.
                 events.failed(what="ship logs", cause=str(error))
                 wanted = True
             self._post(Shipped(batch.run_id, batch.attempt, wanted))

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from agent.errors import LaunchFailed
+from agent.errors import LaunchFailed, NotLaunched, NotOnThisMachine
 from agent.orders import Order
 
 PASSED = frozenset(
@@ -78,7 +78,16 @@ def conda_places(name: str, folder: str, own: Mapping[str, str]) -> Iterator[Pat
     yield Path("/opt/conda/envs", name)
 
 
-def check_interpreter(path: str, host: str) -> None:
-    """Raise LaunchFailed when a deployment's interpreter is not there."""
-    if not Path(path).is_file():
-        raise LaunchFailed(f"expected a Python interpreter at {path} on {host}, found none; create it or redeploy")
+def problem_of(order: Order, host: str) -> NotLaunched | None:
+    """What stands against a launch here: code that is not there, an interpreter or a folder that is missing.
+
+    Looks at files, which takes as long as their disk does: not for the loop.
+    """
+    if not Path(order.path).is_file():
+        return NotOnThisMachine(f"{host} has no {order.path}")
+    if order.interpreter is not None and not Path(order.interpreter).is_file():
+        path = order.interpreter
+        return LaunchFailed(f"expected a Python interpreter at {path} on {host}, found none; create it or redeploy")
+    if not Path(order.working_dir).is_dir():
+        return LaunchFailed(f"expected the working directory {order.working_dir} on {host}, found none")
+    return None

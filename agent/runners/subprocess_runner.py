@@ -14,12 +14,12 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from agent.errors import LaunchFailed, NotLaunched, NotOnThisMachine
 from agent.leftovers import AGENT_VARIABLE, RUN_VARIABLE, Mark
 from agent.orders import Order
-from agent.runners.environment import base_environment, check_interpreter, environment
+from agent.runners.descriptor_limit import DescriptorLimit
+from agent.runners.environment import base_environment, environment
 from orchestrator.process.frames import VERSION, frame
 
 SOCKET, LIFE = 3, 4
@@ -50,14 +50,17 @@ class SubprocessRunner:
         self._mark = mark
         self._base = base_environment(own)
         self._host = host
+        self.descriptor_limit = DescriptorLimit(limit)
         self._pipe_bytes = max(1 << 16, min(PIPE_BYTES, PIPE_BUDGET // (2 * limit)))
 
     def launch(self, order: Order) -> Launched:
         """Start the process of a run and send it its order.
 
-        Raises NotOnThisMachine when another agent may be able to, LaunchFailed when the deployment is at fault.
+        Raises NotOnThisMachine when another agent may be able to, LaunchFailed when the deployment is at fault; the
+        order's own problem first (`agent.runners.environment.problem_of`).
         """
-        self._check(order)
+        if order.problem is not None:
+            raise order.problem
         made = Descriptors(self._pipe_bytes)
         try:
             pid = self._spawn(order, made.theirs)
@@ -66,6 +69,7 @@ class SubprocessRunner:
             raise
         finally:
             close_all(made.theirs)
+        self.descriptor_limit.put_back(pid)
         ours = made.ours
         return Launched(pid=pid, channel=ours[SOCKET], life=ours[LIFE], stdout=ours[1], stderr=ours[2])
 
@@ -87,16 +91,10 @@ class SubprocessRunner:
             )
         except BlockingIOError as error:
             raise NotOnThisMachine(f"{self._host} can not start another process: {error.strerror}") from error
-        except OSError as error:
-            raise LaunchFailed(f"{interpreter} on {self._host} can not be started: {error.strerror}") from error
-
-    def _check(self, order: Order) -> None:
-        if not Path(order.path).is_file():
-            raise NotOnThisMachine(f"{self._host} has no {order.path}")
-        if order.interpreter is not None:
-            check_interpreter(order.interpreter, self._host)
-        if not Path(order.working_dir).is_dir():
-            raise LaunchFailed(f"expected the working directory {order.working_dir} on {self._host}, found none")
+        except (OSError, ValueError) as error:
+            # ValueError: the deployment's environment holds a name or value that no process can have.
+            cause = error.strerror if isinstance(error, OSError) else error
+            raise LaunchFailed(f"{interpreter} on {self._host} can not be started: {cause}") from error
 
 
 class Descriptors:

@@ -60,12 +60,12 @@ def wires() -> Iterator[Wires]:
 
 
 def test_frames_and_lines_become_records_of_their_sources(wires: Wires) -> None:
-    body = {"at": 1.5, "level": 30, "logger": "flow", "message": "careful", "task": "t1"}
+    body = {"at": 1_800_000_000.5, "level": 30, "logger": "flow", "message": "careful", "task": "t1"}
     wires.child.sendall(frame("log", body) + frame("out", {"stream": 1, "text": "printed\nhalf"}))
     os.write(wires.ends[2], b"from below\n")
     wires.turn(2)
     logged, printed = (next(r for r in wires.records if r.source == source) for source in (LOG, STDOUT))
-    assert logged == LogRecord(1_500_000, LOG, 30, "careful", "flow", "t1")
+    assert logged == LogRecord(1_800_000_000_500_000, LOG, 30, "careful", "flow", "t1")
     assert printed.text == "printed" and next(r for r in wires.records if r.source == STDERR).text == "from below"
     wires.pump.close()
     assert wires.texts()[-1] == "half"

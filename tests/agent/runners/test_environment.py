@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.errors import LaunchFailed
-from agent.runners.environment import base_environment, check_interpreter, environment, find_interpreter
+from agent.errors import LaunchFailed, NotOnThisMachine
+from agent.runners.environment import base_environment, environment, find_interpreter, problem_of
 from tests.agent.scene import an_order
 
 AGENTS = {
@@ -59,6 +59,15 @@ def test_a_conda_environment_is_found_where_conda_keeps_them(tmp_path: Path) -> 
     assert find_interpreter(python=None, virtualenv=None, condaenv="/x/e", folder="/f", own=own) == "/x/e/bin/python"
 
 
-def test_a_missing_interpreter_is_named_with_its_host() -> None:
-    with pytest.raises(LaunchFailed, match="/nowhere/python on h1"):
-        check_interpreter("/nowhere/python", "h1")
+@pytest.mark.parametrize(
+    ("changes", "kind", "said"),
+    [
+        ({"path": "/nowhere/flow.py"}, NotOnThisMachine, "h1 has no /nowhere/flow.py"),
+        ({"working_dir": "/nowhere"}, LaunchFailed, "working directory /nowhere on h1"),
+        ({"interpreter": "/nowhere/python"}, LaunchFailed, "/nowhere/python on h1"),
+        ({}, type(None), "None"),
+    ],
+)
+def test_what_is_missing_here_is_named_with_host_and_path(changes: dict[str, str], kind: type, said: str) -> None:
+    problem = problem_of(an_order(**{"path": __file__, "working_dir": "/", **changes}), "h1")
+    assert isinstance(problem, kind) and said in str(problem)

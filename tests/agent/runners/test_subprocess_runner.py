@@ -76,14 +76,15 @@ def test_it_dies_when_the_agents_end_of_the_life_pipe_closes(order: Order) -> No
 @pytest.mark.parametrize(
     ("changes", "error", "said"),
     [
-        ({"path": "/nowhere/flow.py"}, NotOnThisMachine, "h1 has no /nowhere/flow.py"),
-        ({"working_dir": "/nowhere"}, LaunchFailed, "working directory /nowhere on h1"),
-        ({"interpreter": "/nowhere/python"}, LaunchFailed, "/nowhere/python on h1"),
+        ({"problem": NotOnThisMachine("h1 has no such file")}, NotOnThisMachine, "h1 has no such file"),
+        ({"interpreter": "/nowhere/python"}, LaunchFailed, "/nowhere/python on h1 can not be started"),
         ({"interpreter": "/etc/passwd"}, LaunchFailed, "/etc/passwd on h1 can not be started"),
+        ({"environment": {"A=B": "c"}}, LaunchFailed, "can not be started"),
+        ({"environment": {"A": "b\0c"}}, LaunchFailed, "can not be started"),
     ],
 )
-def test_what_stops_a_launch_names_host_and_path_and_leaves_nothing_open(
-    order: Order, changes: dict[str, str], error: type[Exception], said: str
+def test_what_stops_a_launch_is_said_and_leaves_nothing_open(
+    order: Order, changes: dict[str, object], error: type[Exception], said: str
 ) -> None:
     before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(error, match=said):
