@@ -17,7 +17,7 @@ __all__ = ["Cancelled", "Created", "Move", "NewRun", "Promoted", "Run", "Runs"]
 CHUNK = 100
 """Runs that one script call creates, promotes or forgets at most: about 5 ms of Redis."""
 
-MOST_LIMITS = 16
+MOST_LIMITS = 64
 LONGEST_FIELD = 4096
 
 
