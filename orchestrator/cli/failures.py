@@ -22,13 +22,16 @@ KINDS = {
     "NotFound": (3, "not-found"),
     "UnknownQueue": (3, "not-found"),
     "UnknownRun": (3, "not-found"),
+    "UnknownAgent": (3, "not-found"),
     "Ambiguous": (2, "ambiguous"),
     "AmbiguousQueue": (2, "ambiguous"),
+    "InvalidAddress": (2, "settings"),
     "InvalidName": (2, "invalid"),
     "InvalidValue": (2, "invalid"),
     "RefusedByState": (4, "refused"),
     "QueueExists": (4, "exists"),
     "NameTaken": (4, "taken"),
+    "HomeUnusable": (1, "home"),
 }
 """Exit code and code by class name, for our exceptions that do not carry them as `exit_code` and `code`."""
 SECRET = re.compile(r"(\w+://)[^\s'\"]*@")

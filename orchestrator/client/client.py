@@ -14,6 +14,9 @@ from queues.connection import connect, masked
 from queues.recovery import Greeting, WindowLength
 from queues.redis_server import EmbeddedRedis
 
+ANSWER_SECONDS = 2.2
+"""How long an answer of Redis may take: a command that finds none ends within 3 seconds, its own start included."""
+
 
 class Client(DeploymentVerbs, WorkQueueVerbs, AgentVerbs):
     """Talks to the installation's Redis directly. `ref` everywhere: full id, unique beginning of an id, or name.
@@ -38,7 +41,7 @@ class Client(DeploymentVerbs, WorkQueueVerbs, AgentVerbs):
         url = embedded.url if embedded else settings.redis_url or ""
         try:
             length = WindowLength(lease_seconds=settings.lease_seconds, grace_seconds=settings.grace_seconds)
-            redis = connect(url, greet=Greeting(settings.prefix, length=length))
+            redis = connect(url, timeout=ANSWER_SECONDS, greet=Greeting(settings.prefix, length=length))
             silent = settings.lease_seconds + settings.grace_seconds
             store = Store(redis, settings.prefix, silent_seconds=silent)
         except BaseException:
