@@ -192,27 +192,25 @@ def understood(line: bytes, process: subprocess.Popen[bytes], path: str) -> dict
         answer = None
     if isinstance(answer, dict) and ("error" in answer or {"specs", "warnings"} <= answer.keys()):
         return answer
-    code = ended(process)
-    if code is not None and code < 0:
-        how = f"was ended by {signal.Signals(-code).name}"
-    else:
-        how = f"ended with exit code {code}" if code else "ended"
+    end(process, ENDING_SECONDS)
+    code = process.returncode
+    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
     hint = "the file is run when it is deployed: it must not exit, or end its own process"
     raise InvalidFlowFile(
         f"the process that loaded the file {how} without an answer", code="exit", file=path, hint=hint
     )
 
 
-def ended(process: subprocess.Popen[bytes]) -> int | None:
-    """The exit code of a process that is about to end."""
-    try:
-        return process.wait(ENDING_SECONDS)
-    except subprocess.TimeoutExpired:
-        return None
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End the process and all in its session."""
+def end(process: subprocess.Popen[bytes], seconds: float = 0.0) -> None:
+    """End the process and all in its session, after so many seconds to end by itself."""
+    if process.returncode is not None:
+        return
+    deadline = time.monotonic() + seconds
+    # Looked at without reaping: until it is reaped the number is its own, and no stranger is killed.
+    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        if time.monotonic() >= deadline:
+            break
+        time.sleep(0.01)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -93,7 +93,7 @@ def nothing_declared(path: str, names: dict[str, Any], declared: Sequence[Deploy
         return InvalidFlowFile(message, code="several-flows", file=path, hint=hint)
     hint = f"add DeploymentSpec(flow={next(iter(flows))}, name='…') at its end"
     if "DeploymentSpec" in names:
-        hint = 'move it to the top level: what stands in a function or below `if __name__ == "__main__":` does not run here'
+        hint = 'move it to the top level: a function, or what is below `if __name__ == "__main__":`, does not run here'
     message = f"there is no DeploymentSpec in {file}, only the flow {next(iter(flows))}"
     return InvalidFlowFile(message, code="no-deployment", file=path, hint=hint)
 

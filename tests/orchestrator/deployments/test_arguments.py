@@ -199,7 +199,7 @@ def test_parameters_that_are_too_deep_or_endless_are_refused() -> None:
     endless: list[Any] = []
     endless.append(endless)
     for value in (nested(40), nested(5_000), endless):
-        with pytest.raises(InvalidParameters, match="deep|itself|JSON"):
+        with pytest.raises(InvalidParameters, match=r"deep|itself|JSON"):
             DeploymentSpec(flow=main, name="d", parameters={"path": value}).to_dict()
 
 
