@@ -12,24 +12,21 @@ import stat
 import subprocess
 import sys
 import time
-import tokenize
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import InvalidFlowFile, did_you_mean, shown
+from orchestrator.deployments.source_text import LARGEST_FILE, python_text, unfit
+from orchestrator.errors import InvalidFlowFile, did_you_mean
 
 IMPORT_SECONDS = 30.0
-LARGEST_FILE = 1024 * 1024
 LARGEST_ANSWER = 16 * 1024 * 1024
 ENDING_SECONDS = 1.0
 CODE = "import sys; from orchestrator.process.deploy import main; main(int(sys.argv[1]), sys.argv[2])"
 # As for a run: neither what finds modules elsewhere, nor where Headgate keeps its data and passwords.
 KEPT_BACK = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONINSPECT")
-UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,32 +44,11 @@ def load(file: str | os.PathLike[str], *, seconds: float = IMPORT_SECONDS) -> De
     Raises InvalidFlowFile; its notes hold the traceback of the user's code, where there is one.
     """
     path = os.path.abspath(os.fspath(file))  # noqa: PTH100  (not resolved: agents may see the same link)
-    checked_text(path)
+    python_text(path, content(path))
     answer = asked(path, seconds)
     if "error" in answer:
         raise failed(answer["error"], path)
     return DeploymentFile(path=path, specs=tuple(answer["specs"]), warnings=tuple(answer["warnings"]))
-
-
-def checked_text(path: str) -> str:
-    """The text of a file, if it is Python text of at most 1 MB; raises InvalidFlowFile with one sentence."""
-    data = content(path)
-    if data.startswith(UTF_16):
-        raise unfit(path, "is UTF-16 text", "save it as UTF-8")
-    if b"\0" in data:
-        raise unfit(path, "is no text", "name a Python file (….py)")
-    if not data.strip():
-        raise unfit(path, "is empty", "write a flow and DeploymentSpec(flow=…, name=…) into it")
-    try:
-        encoding, _ = tokenize.detect_encoding(BytesIO(data).readline)
-        return data.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise unfit(
-            path, f"is not {error.encoding} text: byte {error.start} is {data[error.start]:#04x}", line=line
-        ) from None
-    except SyntaxError as error:
-        raise unfit(path, str(error.msg), "save it as UTF-8") from None
 
 
 def content(path: str) -> bytes:
@@ -109,7 +85,7 @@ def unreadable(path: str, error: OSError) -> InvalidFlowFile:
     folder = Path(path).parent
     if isinstance(error, FileNotFoundError):
         there = [entry.name for entry in folder.glob("*.py")] if folder.is_dir() else []
-        return unfit(path, "is not there", did_you_mean(Path(path).name, there), field="FILE")
+        return unfit(path, "is not there", did_you_mean(Path(path).name, there))
     if isinstance(error, IsADirectoryError):
         return unfit(path, "is a folder", in_folder(path))
     return unfit(path, f"can not be read: {error.strerror}", "check the path and its owner")
@@ -119,13 +95,6 @@ def in_folder(path: str) -> str:
     """What to name instead of a folder."""
     files = sorted(entry.name for entry in Path(path).glob("*.py") if entry.is_file())[:5]
     return f"name a Python file in it, such as {', '.join(files)}" if files else "name a Python file"
-
-
-def unfit(
-    path: str, what: str, hint: str | None = None, *, field: str | None = None, line: int | None = None
-) -> InvalidFlowFile:
-    """The error of a file that is not looked into."""
-    return InvalidFlowFile(f"{shown(path)} {what}", code="file", hint=hint, field=field, file=path, line=line)
 
 
 def asked(path: str, seconds: float) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
+from orchestrator.deployments.source_text import LARGEST_FILE, python_text
 from orchestrator.errors import InvalidDeployment, InvalidFlowFile, did_you_mean, expected, shown
 from orchestrator.process import user_code
 from orchestrator.sdk.flows import Flow
@@ -134,7 +135,9 @@ def executed(path: str) -> ModuleType:
     module = ModuleType(name)
     module.__file__ = path
     with open(path, "rb") as file:
-        code = compile(file.read(), path, "exec", dont_inherit=True)
+        data = file.read(LARGEST_FILE + 1)
+    python_text(path, data)
+    code = compile(data, path, "exec", dont_inherit=True)
     sys.modules[name] = module
     try:
         exec(code, vars(module))
