@@ -98,7 +98,9 @@ def ask(path: Path, seconds: float) -> dict[str, Any]:
         hint = f"{seconds:g} s is the limit, which --timeout changes; work belongs into the flow, not beside it"
         raise refused(path, "is still being loaded", hint)
     if not line:
-        raise refused(path, f"ended its process while it was loaded: it {ending(code)}", "something at its top exits or crashes")
+        raise refused(
+            path, f"ended its process while it was loaded: it {ending(code)}", "something at its top exits or crashes"
+        )
     answer: dict[str, Any] = json.loads(line)
     return answer
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -88,8 +89,10 @@ class Watched:
         from queues.redis_server import EmbeddedRedis
 
         self.embedded: EmbeddedRedis | None = None
+        self.seen = (0, 0)
         if chosen.redis_url is None:
             self.embedded = EmbeddedRedis.acquire(chosen.home, prefix=chosen.prefix)
+            self.seen = self.socket()
         self.complained = -COMPLAIN_SECONDS
         try:
             with Client.from_settings(chosen) as opened:
@@ -105,12 +108,20 @@ class Watched:
         if self.embedded is None:
             return
         try:
-            if self.embedded.ensure(within=TRY_REDIS_SECONDS):
+            self.embedded.ensure(within=TRY_REDIS_SECONDS)
+            # Whoever needed it first brought it back: the scheduler, an agent, a command, or the line above.
+            if (socket := self.socket()) != self.seen:
+                self.seen = socket
                 say("Redis had died and was started again on its data")
-        except HeadgateQueueError as error:
+        except (HeadgateQueueError, OSError) as error:
             if time.monotonic() - self.complained >= COMPLAIN_SECONDS:
                 self.complained = time.monotonic()
                 say(str(error))
+
+    def socket(self) -> tuple[int, int]:
+        """What tells one server's socket from the next one's at the same place."""
+        found = Path(self.embedded.url.removeprefix("unix://") if self.embedded else "/").stat()
+        return found.st_ino, found.st_ctime_ns
 
     def close(self) -> None:
         """Lets go of the embedded Redis, which ends after its last user."""
