@@ -16,20 +16,25 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Self
 
 from agent.errors import AgentInvalid
 from orchestrator.config import Settings
 
 OPTIONS_VARIABLE = "HEADGATE_AGENT_OPTIONS"
-KEEPER = "from agent.keeper import main; main()"
+KEEPER = "import sys; sys.path.append({folder!r}); from agent.keeper import main; main()"
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
 MOST_RUNS = 1000
 
 
 def keeper_command() -> list[str]:
-    """The command line of a keeper; what it is to do stands in its environment."""
-    return [sys.executable, "-P", "-c", KEEPER]
+    """The command line of a keeper; what it is to do stands in its environment.
+
+    It needs the standard library and this package: -S keeps out what else an environment loads at its start.
+    """
+    folder = str(Path(__file__).absolute().parent.parent)
+    return [sys.executable, "-S", "-P", "-c", KEEPER.format(folder=folder)]
 
 
 @dataclass(frozen=True, kw_only=True)
