@@ -45,6 +45,7 @@ COMING: Columns = {
     "Deployment": "deployment",
     "State": lambda run: "Late" if run.late else run.state,
 }
+COMING_KEYS = ("scheduled_start_time", "run_id", "name", "deployment_id", "deployment", "late")
 
 
 @work_queue.command("create")
@@ -90,7 +91,10 @@ def preview(output: Output, name: str, hours: int) -> None:
     with client() as opened:
         coming = opened.preview_work_queue(name, hours=float(hours))
     nothing = f"Nothing waits on {name} and nothing is scheduled for it in the next {hours} hours (see --hours)."
-    output.rows(coming, COMING, empty=nothing, optional=("State", "Deployment"))
+    if output.form == "text":
+        output.rows(coming, COMING, empty=nothing, optional=("State", "Deployment"))
+    else:
+        output.rows([{key: getattr(run, key) for key in COMING_KEYS} for run in coming], {}, empty="")
     if len(coming) >= MOST_ROWS:
         output.note(f"These are the first {MOST_ROWS:,}; a smaller --hours shows all that are due by then.")
 

@@ -12,7 +12,6 @@ from orchestrator.cli.access import client
 from orchestrator.cli.failures import CommandError
 from orchestrator.cli.frame import Command
 from orchestrator.cli.output import Output
-from orchestrator.cli.run_watch import follow_to_the_end
 from orchestrator.cli.values import Duration, Moment, Reference
 
 if TYPE_CHECKING:
@@ -65,6 +64,8 @@ def run(
         output.done({"id": made.id, "name": made.name}, told)
         say_what_is_missing(output, opened, made)
         if watch:
+            from orchestrator.cli.run_watch import follow_to_the_end
+
             follow_to_the_end(output, opened, made, timeout)
 
 

@@ -126,6 +126,8 @@ def failure_of(error: BaseException) -> Failure:
         name = errno.errorcode.get(error.errno or 0, "error")
         hint = "check the path and its owner; HEADGATE_HOME names another home folder"
         return Failure(1, "file", f"{error.filename}: {error.strerror} ({name})", None, hint)
+    if isinstance(error, OSError):
+        return Failure(1, "system", error.strerror or str(error))
     return Failure(
         1, "bug", f"unexpected {type(error).__name__}: {error}", None, "run it again with --debug and report it"
     )

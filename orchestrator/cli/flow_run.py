@@ -1,13 +1,11 @@
 """`headgate flow-run`: list, look into, follow, cancel, retry and explain runs."""
 
-from typing import Any
-
 import click
 
 from orchestrator.cli.access import client
 from orchestrator.cli.frame import group
 from orchestrator.cli.output import Columns, Output
-from orchestrator.cli.run_log import print_line
+from orchestrator.cli.run_log import lines_there, print_line
 from orchestrator.cli.values import QUEUE, ROWS, Duration, OneOf, Reference
 from queues.states import State
 
@@ -69,19 +67,14 @@ def inspect(output: Output, run: str) -> None:
 def logs(output: Output, run: str, follow: bool) -> None:
     """Print what a run logged and printed, in order."""
     with client() as opened:
-        lines = opened.follow_logs(run) if follow else pages(opened, run)
+        lines = opened.follow_logs(run) if follow else lines_there(opened, run)
+        if output.form == "json":
+            output.rows(list(lines), {}, empty="")
+            return
         for line in lines:
             print_line(output, line)
             if follow:
                 output.flush()
-
-
-def pages(opened: Any, run: str) -> Any:
-    """All lines that are there now, fetched page by page."""
-    after = None
-    while page := opened.read_logs(run, after=after):
-        yield from page
-        after = page[-1].position
 
 
 @flow_run.command("cancel")

@@ -30,10 +30,7 @@ def run(arguments: list[str]) -> int:
     from orchestrator.cli.failures import report
     from orchestrator.cli.root import headgate
 
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal in an old locale gets escapes for letters it cannot show, never a traceback.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    prepare_streams()
     try:
         # Not `headgate.main`: click would answer a closed pipe with exit code 1.
         with headgate.make_context("headgate", list(arguments)) as context:
@@ -49,6 +46,16 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
+def prepare_streams() -> None:
+    """Makes every stream usable: closed ones lead nowhere, and letters that a terminal can not show become escapes."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
+        elif mode == "w" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def close_streams(code: int) -> int:
     """Flushes what is left; a closed pipe means "read enough", and the interpreter must not complain of it at exit."""
     for stream in (sys.stdout, sys.stderr):
@@ -56,6 +63,9 @@ def close_streams(code: int) -> int:
             stream.flush()
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
             code = code or 1
+            if stream is sys.stdout:
+                print(f"Error: the output could not be written: {error}", file=sys.stderr)
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     return code

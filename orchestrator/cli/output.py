@@ -5,6 +5,7 @@ Text that came from elsewhere (names, reasons, log lines) is shown with its cont
 """
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,6 +27,7 @@ COLOURS = {
 }
 # C0, DEL, C1, and the marks that reorder text or hide it.
 HOSTILE = [*range(32), *range(127, 160), 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+COLOUR_CODE = re.compile("\x1b\\[[0-9;:]*m")
 VISIBLE = {code: repr(chr(code))[1:-1] for code in HOSTILE}
 VISIBLE_LINE = {code: text for code, text in VISIBLE.items() if chr(code) != "\t"}
 
@@ -244,5 +246,5 @@ def cut(text: str, width: int) -> str:
 
 
 def visible_line(text: str) -> str:
-    """A log line with its control characters escaped; tabs stay."""
-    return text.translate(VISIBLE_LINE)
+    """A log line with its control characters escaped; tabs stay, and colours go without a trace."""
+    return COLOUR_CODE.sub("", text).translate(VISIBLE_LINE)

@@ -32,7 +32,7 @@ headgate = LazyGroup(
     parts=PARTS,
     params=[VERSION],
     no_args_is_help=True,
-    context_settings={"max_content_width": 110},
+    context_settings={"max_content_width": 110, "help_option_names": ["-h", "--help"]},
     help="Runs Python flows on a fleet of machines, from named work queues with concurrency limits.",
     epilog="Redis is found through HEADGATE_REDIS_URL; without it an embedded one under HEADGATE_HOME is used.",
 )

@@ -1,16 +1,30 @@
 """Lines of a run's log, as text or JSON."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 from orchestrator.cli.moments import rfc3339
 from orchestrator.cli.output import ABSENT, Output, visible_line
+
+if TYPE_CHECKING:
+    from orchestrator.client import Client
+    from orchestrator.client.values import LogLine
 
 LEVELS = ((50, "CRITICAL"), (40, "ERROR"), (30, "WARNING"), (20, "INFO"), (0, "DEBUG"))
 LEVEL_COLOURS = {"CRITICAL": "\x1b[31m", "ERROR": "\x1b[31m", "WARNING": "\x1b[33m", "DEBUG": "\x1b[2m"}
 
 
-def print_line(output: Output, line: Any) -> None:
+def lines_there(opened: Client, run: str, after: str | None = None) -> Iterator[LogLine]:
+    """The lines after a position that are there now, fetched page by page."""
+    while page := opened.read_logs(run, after=after):
+        yield from page
+        after = page[-1].position
+
+
+def print_line(output: Output, line: LogLine) -> None:
     """Prints one line: in full width for programs, with the local time of day for people."""
     if output.form != "text":
         from orchestrator.cli.output import as_json
@@ -24,7 +38,7 @@ def print_line(output: Output, line: Any) -> None:
         output.line("\t".join((*place, visible(line.message, "\t" * len(place)))))
 
 
-def for_people(line: Any, coloured: bool) -> str:
+def for_people(line: LogLine, coloured: bool) -> str:
     """`14:03:07.120 WARNING  task: message`, the source instead of a level for what was merely printed."""
     kind = kind_of(line)
     head = f"{time_of_day(line.timestamp)} {kind:<8} "
@@ -39,7 +53,7 @@ def visible(message: str, indent: str) -> str:
     return f"\n{indent}".join(visible_line(part) for part in message.rstrip("\n").split("\n"))
 
 
-def kind_of(line: Any) -> str:
+def kind_of(line: LogLine) -> str:
     """The level of a log record; `stdout` and `stderr` for what was printed, `gap` for what is not kept."""
     if line.source != "log":
         return str(line.source)

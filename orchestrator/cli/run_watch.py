@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from orchestrator.cli.failures import CommandError
 from orchestrator.cli.output import Output
-from orchestrator.cli.run_log import print_line, time_of_day
-
-if TYPE_CHECKING:
-    from orchestrator.client import Client, FlowRun, FlowRunDetail
+from orchestrator.cli.run_log import lines_there, print_line, time_of_day
+from orchestrator.client import Client, FlowRun, FlowRunDetail
+from orchestrator.client.values import LogLine, StateMove
 
 TERMINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 LOOK_SECONDS = 0.2
@@ -24,41 +22,32 @@ def follow_to_the_end(output: Output, opened: Client, run: FlowRun, timeout: flo
     shown, position = 0, None
     while True:
         seen = opened.get_flow_run(run.id)
-        shown = print_moves(output, seen, shown)
-        position = print_new_lines(output, opened, run.id, position)
-        if seen.state in TERMINAL:
+        ended = seen.state in TERMINAL
+        # The last move is told last: lines may still arrive after it, and following knows when the log is whole.
+        moves = seen.state_history[shown : -1 if ended else None]
+        shown += len(moves)
+        lines = list(opened.follow_logs(run.id, after=position) if ended else lines_there(opened, run.id, position))
+        position = lines[-1].position if lines else position
+        events: list[StateMove | LogLine] = [*moves, *lines]
+        for event in sorted(events, key=lambda event: event.timestamp):
+            tell(output, event)
+        if ended:
             break
         if deadline is not None and time.monotonic() >= deadline:
             raise timed_out(seen)
         time.sleep(LOOK_SECONDS)
-    # The last lines may arrive after the last move: following knows when the log is whole.
-    for line in opened.follow_logs(run.id, after=position):
-        log_line(output, line)
+    tell(output, seen.state_history[-1])
     if seen.state != "COMPLETED":
         raise not_completed(seen)
 
 
-def print_moves(output: Output, run: FlowRunDetail, shown: int) -> int:
-    """Says each move since the last look; answers how many have been said."""
-    for move in run.state_history[shown:]:
-        why = f"  {move.reason}" if move.reason else ""
-        output.note(f"{time_of_day(move.timestamp)} {move.state}{why}")
-    return len(run.state_history)
-
-
-def print_new_lines(output: Output, opened: Client, run_id: str, position: str | None) -> str | None:
-    """Prints the lines after a position; answers the position of the last one."""
-    while page := opened.read_logs(run_id, after=position):
-        for line in page:
-            log_line(output, line)
-        position = page[-1].position
-    return position
-
-
-def log_line(output: Output, line: object) -> None:
-    """A line of the log: on stdout for people; programs asked for the run alone."""
-    if output.form == "text":
-        print_line(output, line)
+def tell(output: Output, event: StateMove | LogLine) -> None:
+    """Says a move on stderr, or prints a line on stdout; programs asked for the run alone, and get no lines."""
+    if isinstance(event, StateMove):
+        why = f"  {output.cell(event.reason)}" if event.reason else ""
+        output.note(f"{time_of_day(event.timestamp)} {event.state}{why}")
+    elif output.form == "text":
+        print_line(output, event)
         output.flush()
 
 

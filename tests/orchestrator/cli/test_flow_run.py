@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import pty
 import signal
+import struct
 import subprocess
+import termios
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -228,3 +233,19 @@ def test_a_reader_that_goes_away_is_no_error(headgate: Headgate, deployed: Any) 
     script = f"{command} | head -n 1; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", script], env=headgate.environment, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("ID\t") and done.stdout.endswith("\n0\n") and done.stderr == ""
+
+
+@pytest.mark.parametrize("columns", [20, 200])
+def test_a_terminal_of_any_width_gets_a_table_without_escapes_when_it_is_dumb(
+    headgate: Headgate, deployed: Any, columns: int
+) -> None:
+    run = deployed.run_deployment("score/nightly")
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    environment = headgate.environment | {"TERM": "dumb"}
+    done = subprocess.run(headgate.command(["flow-run", "ls"]), env=environment, stdout=slave, check=False)
+    os.close(slave)
+    shown = os.read(master, 10_000).decode()
+    os.close(master)
+    assert done.returncode == 0 and "\x1b" not in shown and "\t" not in shown
+    assert shown.startswith("ID  ") and (run.id if columns == 200 else run.id[:8]) in shown

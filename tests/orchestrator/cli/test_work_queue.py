@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
 
+from orchestrator.runs import run_name, scheduled_run_id
 from tests.orchestrator.cli.conftest import Headgate
+from tests.support.deployments import NEW_YORK, spec
 
 QUEUE_KEYS = ["id", "name", "concurrency_limit", "paused", "priority", "queued", "running", "late", "agents"]
 AGENT_KEYS = ["id", "name", "host", "pid", "queues", "limit", "running", "state", "last_heartbeat"]
@@ -29,16 +32,16 @@ def test_a_created_queue_is_listed_under_the_titles_of_the_field(headgate: Headg
     assert headgate.json("work-queue", "inspect", "ml")["lease_seconds"] == 45
 
 
-def test_a_queue_is_found_by_name_id_and_the_start_of_its_id(headgate: Headgate) -> None:
-    made = headgate.json("work-queue", "create", "ml")
-    for ref in ("ml", made["id"], made["id"][:8]):
-        assert headgate.json("work-queue", "inspect", ref)["id"] == made["id"]
+def test_a_queue_is_found_by_name_id_and_the_start_of_its_id(headgate: Headgate, opened: Any) -> None:
+    made = opened.create_work_queue("ml")
+    for ref in ("ml", made.id, made.id[:8]):
+        assert headgate.json("work-queue", "inspect", ref)["id"] == made.id
 
 
-def test_an_unknown_queue_is_answered_with_the_nearest_name(headgate: Headgate, contents: Any) -> None:
-    headgate("work-queue", "create", "training")
+def test_an_unknown_queue_is_answered_with_the_nearest_name(headgate: Headgate, opened: Any, contents: Any) -> None:
+    opened.create_work_queue("training")
     before = contents()
-    for verb in (["inspect"], ["pause"], ["resume"], ["preview"], ["clear-concurrency-limit"]):
+    for verb in (["inspect"], ["pause"], ["preview"]):
         answer = headgate("work-queue", *verb, "trainig", code=3)
         assert answer.out == "" and "'trainig'" in answer.err and "training" in answer.err
     assert (
@@ -48,29 +51,28 @@ def test_an_unknown_queue_is_answered_with_the_nearest_name(headgate: Headgate, 
     assert contents() == before
 
 
-def test_an_ambiguous_start_of_an_id_lists_what_it_fits(headgate: Headgate) -> None:
-    ids = [headgate.json("work-queue", "create", f"q{number}")["id"] for number in range(20)]
+def test_an_ambiguous_start_of_an_id_lists_what_it_fits(headgate: Headgate, opened: Any) -> None:
+    ids = [opened.create_work_queue(f"q{number}").id for number in range(20)]
     first = next(letter for letter in "0123456789abcdef" if sum(found.startswith(letter) for found in ids) > 1)
     answer = headgate("work-queue", "inspect", first, code=2)
     assert all(f"q{number}" in answer.err for number, found in enumerate(ids) if found.startswith(first))
 
 
-def test_creating_a_queue_twice_is_refused_and_changes_nothing(headgate: Headgate, contents: Any) -> None:
-    headgate("work-queue", "create", "ml", "--limit", "3")
+def test_creating_a_queue_twice_is_refused_and_changes_nothing(headgate: Headgate, opened: Any, contents: Any) -> None:
+    opened.create_work_queue("ml", limit=3)
     before = contents()
     answer = headgate("work-queue", "create", "ml", "--limit", "4", code=4)
     assert "exists" in answer.err
     assert contents() == before
 
 
-def test_pause_resume_and_limits_are_shown_and_recorded(headgate: Headgate) -> None:
-    headgate("work-queue", "create", "ml")
+def test_pause_resume_and_limits_are_shown_and_recorded(headgate: Headgate, opened: Any) -> None:
+    opened.create_work_queue("ml")
     assert headgate("work-queue", "pause", "ml").out.startswith("Paused work queue ml")
-    assert headgate.json("work-queue", "inspect", "ml")["paused"] is True
-    assert "paused" in headgate("work-queue", "ls").out
+    assert opened.get_work_queue("ml").paused and "\tpaused\t" in headgate("work-queue", "ls").out
     assert headgate("work-queue", "resume", "ml").out.startswith("Resumed work queue ml")
     assert "at most 7 at once" in headgate("work-queue", "set-concurrency-limit", "ml", "7").out
-    assert headgate.json("work-queue", "inspect", "ml")["concurrency_limit"] == 7
+    assert opened.get_work_queue("ml").concurrency_limit == 7
     assert "no limit" in headgate("work-queue", "clear-concurrency-limit", "ml").out
     changes = headgate.json("work-queue", "inspect", "ml")["changes"]
     assert [change["what"] for change in changes] == ["limit", "limit", "paused", "paused", "created"]
@@ -95,14 +97,28 @@ def test_an_empty_preview_says_so_on_stderr(headgate: Headgate) -> None:
     assert headgate.json("work-queue", "preview", "default") == []
 
 
+def test_the_preview_shows_what_a_schedule_will_make_in_summer_and_in_winter(headgate: Headgate, opened: Any) -> None:
+    made = opened.create_from_spec(spec(NEW_YORK))
+    waiting = opened.run_deployment("score/nightly")
+    first, *coming = headgate.json("work-queue", "preview", "default", "--hours", "8760")
+    assert list(first) == PREVIEW_KEYS and first["run_id"] == waiting.id
+    assert {run["scheduled_start_time"][8:19] for run in coming} == {"15T13:00:00", "15T14:00:00"}
+    instant = datetime.fromisoformat(coming[0]["scheduled_start_time"])
+    (schedule,) = opened.get_deployment(made.id).schedules
+    assert coming[0]["run_id"] == scheduled_run_id(made.id, schedule.slug, instant)
+    assert coming[0]["name"] == run_name(coming[0]["run_id"])
+
+
 def test_no_agent_is_an_empty_list_and_an_unknown_one_is_not_found(headgate: Headgate) -> None:
     assert headgate.json("agent", "ls") == []
-    for verb in ("inspect", "drain", "stop"):
+    for verb in ("inspect", "drain"):
         assert "'nobody'" in headgate("agent", verb, "nobody", code=3).err
 
 
-def test_an_agent_on_an_unknown_queue_is_refused_and_makes_nothing(headgate: Headgate, contents: Any) -> None:
-    headgate("work-queue", "create", "training")
+def test_an_agent_on_an_unknown_queue_is_refused_and_makes_nothing(
+    headgate: Headgate, opened: Any, contents: Any
+) -> None:
+    opened.create_work_queue("training")
     before = contents()
     answer = headgate("agent", "start", "-q", "trainig", code=3)
     assert "training" in answer.err and "--create-queues" in answer.err
