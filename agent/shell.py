@@ -216,7 +216,8 @@ class Shell:
     def _look_at_tree(self, run_id: str) -> None:
         """Wait for what is left of a run, kill it when its grace is over, go on when nothing is left."""
         name = ("tree", run_id)
-        left = self._families.left_of(run_id)
+        # Looked at twice: the kernel's list of children may miss one while others in it come and go.
+        left = self._families.left_of(run_id) or self._families.left_of(run_id)
         if not left:
             del self._clearing[run_id]
             self.hands.loop.call_not(name)

@@ -226,3 +226,25 @@ def test_a_run_without_its_code_here_goes_back_and_is_not_claimed_in_a_loop(site
     run = site.run(run_id)
     assert run.lost == 0 and run.attempt <= 3
     assert any("has no /nowhere/flow.py" in move.reason for move in run.history)
+
+
+def test_a_daemon_that_runs_away_by_forking_is_caught(site: Site) -> None:
+    site.deploy(
+        """
+        from orchestrator import flow
+        @flow
+        def main():
+            if os.fork() == 0:
+                os.setsid()
+                os.close(1), os.close(2)
+                until = time.monotonic() + 20
+                while time.monotonic() < until:
+                    if os.fork():
+                        os._exit(0)
+                os._exit(0)
+        """
+    )
+    site.agent()
+    (run_id,) = site.submit()
+    site.until(run_id, State.COMPLETED, within=8)
+    assert not processes_of(run_id)
