@@ -32,6 +32,7 @@ def outcome(link: Link, start: "Start") -> dict[str, object]:
 def _carried_out(link: Link, start: "Start") -> dict[str, object]:
     output.redirect(link)
     context.report_to(AgentReporter(link))
+    context.in_flow_process = True  # deployments that the flow's file declares were checked when it was deployed
     import_hooks.after_import("logging", _capture_logging)
     interrupts.raise_on_terminate()
     faulthandler.enable(2)  # a crash in compiled code tells its Python stack, by the pipe

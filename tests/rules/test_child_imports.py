@@ -21,6 +21,17 @@ def main(n: int = 1):
     two(one(n)).result()
     return " ".join(sys.modules)
 """
+DEPLOYED_FLOW = """
+from orchestrator.deployments import DeploymentSpec
+from orchestrator.flow_runners import SubprocessFlowRunner
+from orchestrator.schedules import CronSchedule
+import sys
+@flow
+def main():
+    return " ".join(sys.modules)
+DeploymentSpec(flow=main, name="d", schedule=CronSchedule(cron="0 9 15 * *", timezone="America/New_York"),
+               flow_runner=SubprocessFlowRunner())
+"""
 FAILING_FLOW = """
 @task
 def broken(): raise ValueError("broken")
@@ -124,3 +135,9 @@ def test_not_even_a_failing_flow_loads_an_engine_a_server_or_a_client(tmp_path: 
     printed = next(body["text"] for body in child.of("out") if "builtins" in body["text"])
     assert result["state"] == "FAILED"
     assert not (set(printed.split()) - bare_modules()) & set(NEVER.split())
+
+
+def test_deployments_in_the_flows_own_file_cost_next_to_nothing(tmp_path: Path) -> None:
+    result, _ = run_flow(write_flow(tmp_path, DEPLOYED_FLOW))
+    extra = set(str(json.loads(result["value"])).split()) - bare_modules() - ALLOWED - OURS
+    assert extra == {"orchestrator.deployments", "orchestrator.flow_runners", "orchestrator.schedules"}
