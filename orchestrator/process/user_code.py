@@ -23,6 +23,8 @@ def load(path: str, folder: str) -> "ModuleType":
     name = module_name(path)
     external = sys.modules["_frozen_importlib_external"]
     loader = external.SourceFileLoader(name, path)
+    # Compiled from its text: Python takes stale bytecode for a file changed within a second to the same size.
+    loader.get_code = lambda _: loader.source_to_code(loader.get_data(path), path)
     spec = external.spec_from_file_location(name, path, loader=loader)
     module: ModuleType = sys.modules["_frozen_importlib"].module_from_spec(spec)
     sys.modules[name] = module

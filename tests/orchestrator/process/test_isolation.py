@@ -1,5 +1,7 @@
 """Files beside the flow are the user's: whatever their names, they work, and ours go on working."""
 
+import os
+import py_compile
 from pathlib import Path
 
 import pytest
@@ -129,3 +131,13 @@ def test_no_module_of_ours_but_the_sdk_is_loaded(tmp_path: Path) -> None:
     result, _ = run_flow(write_flow(tmp_path, body))
     assert b"orchestrator" in result["value"]
     assert b'"agent"' not in result["value"] and b'"queues"' not in result["value"]
+
+
+def test_a_file_edited_within_a_second_to_the_same_size_runs_as_it_is_now(tmp_path: Path) -> None:
+    path = write_flow(tmp_path, "@flow\ndef main(): return 'old'\n")
+    py_compile.compile(str(path))
+    before = path.stat()
+    path.write_text(path.read_text().replace("old", "new"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    result, _ = run_flow(path)
+    assert result["value"] == b'"new"'
