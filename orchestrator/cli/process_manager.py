@@ -151,6 +151,8 @@ class ProcessManager:
 
     def stop(self) -> None:
         """Ends every part: SIGTERM, SIGTERM again at a further signal, SIGKILL after `patience` seconds."""
+        if self.signals:
+            self.say("ending: runs get a moment; a second Ctrl-C gives them none")
         deadline = time.monotonic() + self.patience
         for part in self.parts:
             part.signal(signal.SIGTERM)
