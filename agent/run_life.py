@@ -54,6 +54,9 @@ LINGER_SECONDS = 5.0
 """How long a flow's process may take to end after it sent its result."""
 
 SHIP_SECONDS = 2.0
+DELIVERY_SECONDS = 1.0
+"""How long the telling of an end takes at most when Redis answers."""
+
 TIME_OUT_GRACE_SECONDS = 1.0
 """How much later than the flow's process itself the agent enforces a time-out: the flow may say it better."""
 
@@ -88,6 +91,7 @@ class RunLife:
     exit: Exit = field(default_factory=Exit)
     last_words: str = ""
     launch_error: NotLaunched | None = None
+    delivering_since: float = 0.0
 
     @property
     def has_processes(self) -> bool:
@@ -98,6 +102,10 @@ class RunLife:
     def takes_a_slot(self) -> bool:
         """Whether the run counts against the agent's own limit."""
         return self.phase not in (Phase.DELIVERING, Phase.OVER)
+
+    def needs_renewal(self, now: float) -> bool:
+        """Whether the lease still matters: an end that is just being told must not be asked about meanwhile."""
+        return self.phase is not Phase.DELIVERING or now - self.delivering_since > DELIVERY_SECONDS
 
     def on(self, now: float, message: Message) -> list[Action]:
         """One step of the run's life."""
@@ -113,14 +121,14 @@ class RunLife:
             case WireBroken():
                 return self.end(now, Verdict.FORGED)
             case Exited() | LaunchRefused():
-                return self._on_end_of_process(message)
+                return self._on_end_of_process(now, message)
             case TreeGone() if self.verdict is Verdict.LOST:
                 return self._over()
             case TreeGone() if self.phase is Phase.CLEARING:
                 self.phase = Phase.SHIPPING
                 return [*self._note_end(), ShipLogs(self.order.run_id), self._set(Timer.SHIP, now + SHIP_SECONDS)]
             case LogsShipped() if self.phase is Phase.SHIPPING:
-                return self._deliver()
+                return self._deliver(now)
             case Delivered():
                 return self._over()
             case TimerDue(key=(timer, _)):
@@ -159,10 +167,10 @@ class RunLife:
             actions.append(self._set(Timer.TIME_OUT, now + timeout + TIME_OUT_GRACE_SECONDS))
         return actions
 
-    def _on_end_of_process(self, message: Exited | LaunchRefused) -> list[Action]:
+    def _on_end_of_process(self, now: float, message: Exited | LaunchRefused) -> list[Action]:
         if isinstance(message, LaunchRefused):
             self.launch_error = message.error
-            return self._deliver()
+            return self._deliver(now)
         self.exit, self.last_words = message.exit, message.last_words
         self.phase = Phase.CLEARING
         grace = GRACE_SECONDS if self.verdict is None else 0.0
@@ -175,14 +183,14 @@ class RunLife:
         if timer in (Timer.KILL, Timer.LINGER) and self.has_processes:
             return [KillTree(self.order.run_id)]
         if timer is Timer.SHIP and self.phase is Phase.SHIPPING:
-            return self._deliver()
+            return self._deliver(now)
         return []
 
-    def _deliver(self) -> list[Action]:
+    def _deliver(self, now: float) -> list[Action]:
         said = self._said()
         if said is None:
             return self._over()
-        self.phase = Phase.DELIVERING
+        self.phase, self.delivering_since = Phase.DELIVERING, now
         return [self._clear(Timer.SHIP), Deliver(self.order.ref, said)]
 
     def _said(self) -> Delivery:

@@ -197,7 +197,7 @@ class Supervision:
     def _renew(self, now: float) -> list[Action]:
         if not self.leases.send():
             return []
-        held = tuple((run.order.ref, run.confirmed) for run in self.runs.values())
+        held = tuple((run.order.ref, run.confirmed) for run in self.runs.values() if run.needs_renewal(now))
         return [Renew(held, self._state())]
 
     def _state(self) -> str:

@@ -126,6 +126,15 @@ def test_leases_are_renewed_every_five_seconds_with_what_is_held() -> None:
     assert SetTimer((Timer.RENEW, ""), scene.now + 5) in scene.tell(Renewed(scene.now, frozenset({"r1"})))
 
 
+def test_an_end_that_is_just_being_told_is_not_asked_about() -> None:
+    scene = Scene()
+    scene.run()
+    over(scene, "r1")
+    assert only(Renew, scene.tell(RENEW)).held == ()
+    scene.tell(Renewed(scene.now, frozenset()))
+    assert only(Renew, scene.tell(RENEW, after=5)).held == ((an_order().ref, True),), "an outage holds it up"
+
+
 def test_a_cancel_renews_at_once_and_again_when_one_was_on_its_way() -> None:
     scene = Scene()
     scene.run()
