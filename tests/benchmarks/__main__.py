@@ -42,15 +42,20 @@ def compile_packages() -> None:
 def protocol_figures(scale: float) -> list[Figure]:
     """Calls per second and bytes per run of the protocol alone."""
     progress("protocol: calls per second, bytes per run")
+    calls = max(200, int(2000 * scale))
     with RedisServer(append_only=True) as server:
         protocol = Protocol(server.client())
-        waiting, finished = protocol.bytes_per_run(max(200, int(2000 * scale)))
-        calls = max(200, int(2000 * scale))
-        trip = statistics.median(protocol.round_trips(calls) for _ in range(3))
-        enqueue = statistics.median(protocol.enqueues(calls) for _ in range(3))
-        hundred = statistics.median(protocol.enqueues_by_hundred(calls) for _ in range(3))
-        claim = statistics.median(protocol.claims_alone(calls) for _ in range(3))
-        life = statistics.median(protocol.lifecycles(calls // 2) for _ in range(3))
+        waiting, finished = protocol.bytes_per_run(calls)
+        measures = (
+            lambda: protocol.round_trips(calls),
+            lambda: protocol.enqueues(calls),
+            lambda: protocol.enqueues_by_hundred(calls),
+            lambda: protocol.claims_alone(calls),
+            lambda: protocol.lifecycles(calls // 2),
+        )
+        # In turn, so that a busy moment of the machine touches all of them alike.
+        turns = [[measure() for measure in measures] for _ in range(5)]
+    trip, enqueue, hundred, claim, life = (statistics.median(rates) for rates in zip(*turns, strict=True))
     return [
         Figure(name="bare round trip (script that does nothing)", value=trip, unit="/s"),
         Figure(name="enqueue, one run per call", value=enqueue, unit="/s", note=of(enqueue, trip, "round trips")),
@@ -94,7 +99,7 @@ def rate_figures(measured: Fleet, scale: float) -> list[Figure]:
     """Runs per second at each number of slots: bare interpreter, Headgate, bare fork; repetitions taken in turn."""
     redis, figures = measured.redis, []
     for slots in SLOTS:
-        progress(f"runs per second, {slots} slots")
+        progress(f"runs per second, {number(slots)}")
         bare, ours = [], []
         for _ in range(3):
             bare.append(bare_loops.interpreter_rate(redis, runs=max(20, int(150 * scale)), slots=slots))
@@ -103,9 +108,9 @@ def rate_figures(measured: Fleet, scale: float) -> list[Figure]:
         limit, reached = statistics.median(bare), statistics.median(ours)
         share = of(reached, limit, "the bare interpreter loop")
         figures += [
-            Figure(name=f"bare fork loop, {slots} slots", value=fork, unit="runs/s"),
-            Figure(name=f"bare interpreter loop, {slots} slots", value=limit, unit="runs/s"),
-            Figure(name=f"Headgate, {slots} slots", value=reached, unit="runs/s", at_least=limit / 2, note=share),
+            Figure(name=f"bare fork loop, {number(slots)}", value=fork, unit="runs/s"),
+            Figure(name=f"bare interpreter loop, {number(slots)}", value=limit, unit="runs/s"),
+            Figure(name=f"Headgate, {number(slots)}", value=reached, unit="runs/s", at_least=limit / 2, note=share),
         ]
     return figures
 
@@ -113,6 +118,11 @@ def rate_figures(measured: Fleet, scale: float) -> list[Figure]:
 def of(part: float, whole: float, what: str) -> str:
     """A rate as a share of another one."""
     return f"{part / whole:.2f} of {what}"
+
+
+def number(slots: int) -> str:
+    """A number of slots in words."""
+    return f"{slots} slot" if slots == 1 else f"{slots} slots"
 
 
 def progress(text: str) -> None:

@@ -2,8 +2,7 @@
 
 import os
 import platform
-import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -41,11 +40,6 @@ def shown(value: float) -> str:
     if value == 0 or abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
-
-
-def median_of(repetitions: int, measure: Callable[[], float]) -> float:
-    """The median of several measurements, one after the other."""
-    return statistics.median(measure() for _ in range(repetitions))
 
 
 def percentile(values: Sequence[float], share: float) -> float:
