@@ -191,7 +191,7 @@ def too_slow(path: str, seconds: float) -> InvalidFlowFile:
         f"loading the file took longer than {seconds:g} s",
         code="slow",
         file=path,
-        hint='move work into the flow, or below `if __name__ == "__main__":`, which does not run here',
+        hint='move work into the flow, or below `if __name__ == "__main__":`; --timeout gives it longer',
     )
 
 

@@ -34,9 +34,9 @@ def deployment() -> None:
 @click.option("--timeout", type=Duration(1, 3600), default=30.0, help="How long loading the file may take (30 s).")
 def create(output: Output, file: str, create_queues: bool, timeout: float) -> None:
     """Create or update what a Python file declares. All of its deployments, or none when one is refused."""
-    from orchestrator.cli.deployment_file import load
+    from orchestrator.deploy_file import load
 
-    loaded = load(file, timeout)
+    loaded = load(file, seconds=timeout)
     for warning in loaded.warnings:
         output.note(f"Warning: {warning}")
     with client() as opened:
