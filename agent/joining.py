@@ -4,6 +4,7 @@ import hashlib
 import time
 import uuid
 from dataclasses import dataclass
+from importlib import metadata
 
 from agent.errors import AgentNameTaken
 from agent.leftovers import Mark, sweep
@@ -87,8 +88,17 @@ class Joining:
             instance=self._instance,
             identity=self._identity,
             takeover=takeover,
+            info={"version": installed_version()},
             rq_worker=self._bridge.worker(self._identity),
         )
+
+
+def installed_version() -> str:
+    """The version of the distribution; that of a bare checkout is not known."""
+    try:
+        return metadata.version("headgate")
+    except metadata.PackageNotFoundError:
+        return "0+checkout"
 
 
 def installation(options: AgentOptions) -> str:

@@ -48,7 +48,7 @@ def test_sigterm_drains_runs_end_and_nothing_new_is_claimed(site: Site) -> None:
     keeper.send_signal(signal.SIGTERM)
     asked = time.monotonic()
     wait_until(lambda: "agent drains" in site.log_of_agents(), 2.0)
-    assert time.monotonic() - asked < 0.5
+    assert time.monotonic() - asked < 1.0
     (waiting,) = site.submit()
     site.write(WAITS)
     (site.folder / "go").touch()
@@ -101,7 +101,7 @@ def test_cancel_ends_a_hung_flow_that_ignores_sigterm_with_all_it_started(site: 
     asked = time.monotonic()
     site.store.records.cancel(run_id, actor="a test")
     assert site.until(run_id, State.CANCELLED).fields["signal"] == "SIGKILL"
-    assert 1.0 <= time.monotonic() - asked < 2.0, "SIGTERM, then SIGKILL after kill_seconds"
+    assert 1.0 <= time.monotonic() - asked < 4.0, "SIGTERM, then SIGKILL after kill_seconds"
     assert not any(map(is_running, tree)) and not processes_of(run_id)
 
 
@@ -162,7 +162,7 @@ def test_a_freed_slot_is_taken_within_a_moment(site: Site) -> None:
     site.until(running, State.CANCELLED)
     freed = time.monotonic()
     wait_until(lambda: len(site.notes("started")) == 2, 2.0)
-    assert time.monotonic() - freed < 0.5
+    assert time.monotonic() - freed < 1.0
 
 
 def test_a_waiting_agent_is_woken_within_a_moment(site: Site) -> None:
@@ -171,7 +171,7 @@ def test_a_waiting_agent_is_woken_within_a_moment(site: Site) -> None:
     wait_until(lambda: site.store.scripts.redis.exists(site.store.keys.idling("a1")))
     began = time.time()
     site.submit()
-    assert float(site.until_noted("now")[0]) - began < 0.5
+    assert float(site.until_noted("now")[0]) - began < 1.0, "a poll would come after 2 s"
 
 
 def test_no_zombie_is_left_of_ended_runs(site: Site) -> None:
