@@ -57,9 +57,9 @@ class ClaimFailed:
 
 @dataclass(frozen=True, slots=True)
 class Woken:
-    """There is something for this agent: runs, or (`cancel`) a word about those it has."""
+    """There is something for this agent: runs, or (`news`) what only a renewal can tell: a cancel, a drain, a stop."""
 
-    cancel: bool = False
+    news: bool = False
 
 
 @dataclass(frozen=True, slots=True)

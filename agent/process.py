@@ -101,7 +101,7 @@ class Supervisor:
         self.mailbox = Mailbox()
         self.bridge = RqBridge(options.prefix)
         # A server that was started anew may have lost what it was told last: the leases are renewed at once.
-        self.clients = RedisClients(options, on_return=lambda: self.mailbox.post(Woken(cancel=True)))
+        self.clients = RedisClients(options, on_return=lambda: self.mailbox.post(Woken(news=True)))
 
     def run(self) -> int:
         """Serve until told to end."""

@@ -88,7 +88,7 @@ class Supervision:
                 return self._on_claimed(now, message)
             case ClaimFailed():
                 return self.claiming.failed(now)
-            case Woken(cancel=True):
+            case Woken(news=True):
                 return self._renew(now)
             case Woken():
                 return self._ask(now)
@@ -175,10 +175,13 @@ class Supervision:
         if level <= self.level:
             return []
         self.level, self.leaving = level, False
+        # Whoever lists the agents sees at once that this one drains.
+        actions = self._renew(now) if self.runs else []
         if level is EndLevel.DRAIN:
-            drain = (Timer.DRAIN, "")
-            return [] if self.drain_seconds is None else [SetTimer(drain, now + self.drain_seconds)]
-        actions = self._end_runs(now, self.runs.values(), Verdict.DRAINED)
+            if self.drain_seconds is not None:
+                actions.append(SetTimer((Timer.DRAIN, ""), now + self.drain_seconds))
+            return actions
+        actions += self._end_runs(now, self.runs.values(), Verdict.DRAINED)
         if level is EndLevel.ABANDON:
             actions += [KillTree(run_id) for run_id, run in self.runs.items() if run.has_processes]
         return actions

@@ -12,6 +12,8 @@ from queues.wakeups import wait_for_wake
 
 BLOCK_SECONDS = 25.0
 RETRY_SECONDS = 0.5
+WORK = "work"
+"""The word for runs that wait; every other one is about this agent or its runs."""
 
 
 class Waking(threading.Thread):
@@ -37,5 +39,5 @@ class Waking(threading.Thread):
                 self._patience.pause(RETRY_SECONDS)
                 continue
             if word is not None or missed:
-                self._post(Woken(cancel=word == "cancel"))
+                self._post(Woken(news=word not in (None, WORK)))
             missed = False

@@ -138,8 +138,8 @@ def test_an_end_that_is_just_being_told_is_not_asked_about() -> None:
 def test_a_cancel_renews_at_once_and_again_when_one_was_on_its_way() -> None:
     scene = Scene()
     scene.run()
-    assert only(Renew, scene.tell(Woken(cancel=True)))
-    assert none(Renew, scene.tell(Woken(cancel=True)))
+    assert only(Renew, scene.tell(Woken(news=True)))
+    assert none(Renew, scene.tell(Woken(news=True)))
     assert SetTimer((Timer.RENEW, ""), scene.now) in scene.tell(Renewed(scene.now, frozenset({"r1"})))
 
 

@@ -82,12 +82,12 @@ def test_a_drain_time_ends_by_giving_the_runs_back(site: Site) -> None:
 
 def test_an_operator_may_drain_and_stop_an_agent_from_anywhere(site: Site) -> None:
     site.deploy(WAITS)
-    keeper = site.agent()
+    keeper = site.agent(lease_seconds=60.0, renew_seconds=20.0)
     (run_id,) = site.submit()
     site.until_noted("started")
     presence = Presence(site.store.scripts)
     presence.request("a1", "drain", actor="a test")
-    wait_until(lambda: presence.get("a1").state == "draining", 3.0)
+    wait_until(lambda: presence.get("a1").state == "draining", 2.0)
     assert is_running(int(site.notes("started")[0]))
     presence.request("a1", "stop", actor="a test")
     assert keeper.wait(5) == 0 and site.run(run_id).state == State.QUEUED
