@@ -189,3 +189,16 @@ def block(installation: Installation, count: int) -> None:
 def installation_first_parked(installation: Installation) -> str:
     """The id of the first of the blocked runs."""
     return "00000000-0000-4000-8000-000000000000"
+
+
+@pytest.mark.slow
+def test_a_freed_slot_is_taken_at_once(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    installation.run("work-queue", "set-concurrency-limit", "one", "2")
+    installation.start_agent("x", "one", limit=4)
+    with client_of(installation, monkeypatch) as client:
+        runs = [client.run_deployment("short/a", {"limits": [], "seconds": 3}).id for _ in range(12)]
+        wait_until(lambda: installation.states() == {"COMPLETED": 12}, within=60, message=installation.states)
+        done = [client.get_flow_run(run) for run in runs]
+    first = min(run.scheduled_start_time for run in done)
+    last = max(run.end_time for run in done if run.end_time)
+    assert (last - first).total_seconds() <= 1.1 * 18
