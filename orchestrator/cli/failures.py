@@ -56,7 +56,7 @@ class Failure(NamedTuple):
 
 
 class CommandError(Exception):
-    """A command refused or failed; `place` is file and line, `trace` a traceback of another process for --debug."""
+    """A command refused or failed; raised by the commands themselves."""
 
     def __init__(
         self,
@@ -66,12 +66,9 @@ class CommandError(Exception):
         code: str = "error",
         field: str | None = None,
         hint: str | None = None,
-        place: tuple[str | None, int | None] = (None, None),
-        trace: str = "",
     ) -> None:
         super().__init__(message)
-        self.failure = Failure(exit_code, code, message, field, hint, *place)
-        self.trace = trace
+        self.failure = Failure(exit_code, code, message, field, hint)
 
 
 def report(error: BaseException, arguments: Sequence[str]) -> int:
@@ -80,8 +77,7 @@ def report(error: BaseException, arguments: Sequence[str]) -> int:
     if "--debug" in options(arguments):
         import traceback
 
-        lines = [*traceback.format_exception(error), getattr(error, "trace", "")]
-        print(masked("".join(lines)), file=sys.stderr, end="")
+        print(masked("".join(traceback.format_exception(error))), file=sys.stderr, end="")
     if wants_json(arguments):
         from orchestrator.cli.output import as_json
 
