@@ -59,7 +59,7 @@ def test_a_stock_worker_and_an_emptied_queue_lose_no_run(installation: Installat
     for _ in range(4):
         installation.run("deployment", "run", "short/d")
     taken = rq(installation, "worker", "etl", "--burst")
-    assert taken.count("exception raised while executing") == 4, taken
+    assert taken.count("exception raised while executing") >= 4, "each was taken, some again after a repair"
     wait_until(lambda: "queue etl 4" in rq(installation, "info", "--raw"), within=10)
     assert "4 jobs removed from etl queue" in rq(installation, "empty", "etl")
     assert installation.states() == {"QUEUED": 4}
