@@ -114,13 +114,13 @@ def test_a_paused_queue_starts_nothing_and_goes_on_when_resumed(
 ) -> None:
     installation.start_agent("x", "one", limit=4)
     with client_of(installation, monkeypatch) as client:
-        for _ in range(6):
-            client.run_deployment("short/a", {"limits": [], "seconds": 0.5})
+        runs = [client.run_deployment("short/a", {"limits": [], "seconds": 0.5}).id for _ in range(6)]
+        wait_until(lambda: client.get_flow_run(runs[0]).state == "RUNNING", within=20)
         client.pause_work_queue("one")
     redis = installation.redis.client()
     before = [move["run"] for move in moves(redis) if move["to"] == "PENDING"]
-    wait_until(lambda: installation.states().get("COMPLETED") == len(before), within=20, message=installation.states)
-    assert 0 <= len(before) < 6
+    wait_until(lambda: installation.states().get("COMPLETED", 0) == len(before), within=20, message=installation.states)
+    assert 1 <= len(before) < 6
     assert [move["run"] for move in moves(redis) if move["to"] == "PENDING"] == before
     reasons = installation.json("flow-run", "explain", installation.runs("--state", "QUEUED")[0]["id"])["reasons"]
     assert "paused" in reasons[0]["text"]

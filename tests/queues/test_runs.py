@@ -69,7 +69,7 @@ def test_an_unknown_queue_names_the_nearest_and_nothing_is_written(floor: Floor)
         {"limits": ("two\nlines:x",)},
         {"limits": ("queue:default",)},
         {"limits": ("tag:a|b",)},
-        {"limits": tuple(f"tag:{number}" for number in range(17))},
+        {"limits": tuple(f"tag:{number}" for number in range(65))},
         {"fields": {"state": "RUNNING"}},
         {"fields": {"name~1": "x"}},
         {"fields": {"name": "x" * 5000}},
