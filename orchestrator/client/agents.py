@@ -1,5 +1,6 @@
 """The client's verbs on agents: list, look into, ask to drain or stop."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import uuid5
 
@@ -11,7 +12,7 @@ from orchestrator.runs import NAMESPACE
 from orchestrator.store import Store
 from orchestrator.store.names import pick
 from queues.clock import from_us
-from queues.presence import Agent, Request
+from queues.presence import LOST, Agent, Request
 
 
 class AgentVerbs(Access):
@@ -45,9 +46,11 @@ class AgentVerbs(Access):
         return self._request(ref, "stop")
 
     def _request(self, ref: str, what: Request) -> AgentInfo:
-        name = self._agent_name(ref)
-        self.store.presence.request(name, what, actor=self.actor)
-        return agent_info(self.store.presence.get(name))
+        asked = self.store.presence.get(self._agent_name(ref))
+        self.store.presence.request(asked.name, what, actor=self.actor)
+        # Not read again: an agent with nothing to do may have ended and gone by now.
+        answer = agent_info(asked)
+        return answer if asked.state == LOST else replace(answer, state="draining" if what == "drain" else "stopping")
 
     def _agent_name(self, ref: str) -> str:
         known = self.store.presence.all()
