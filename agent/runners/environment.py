@@ -26,8 +26,12 @@ CONDA_ROOTS = ("miniconda3", "anaconda3", "miniforge3", "mambaforge")
 
 
 def base_environment(own: Mapping[str, str]) -> dict[str, str]:
-    """The part of the agent's environment that every flow gets."""
-    return {name: value for name, value in own.items() if name in PASSED or name.startswith(PASSED_PREFIXES)}
+    """What every flow gets: a part of the agent's environment, and Pythons that keep no line back.
+
+    A Python started by a flow would otherwise hold its lines in a buffer, and lose them when it is killed.
+    """
+    passed = {name: value for name, value in own.items() if name in PASSED or name.startswith(PASSED_PREFIXES)}
+    return {**passed, "PYTHONUNBUFFERED": "1"}
 
 
 def environment(base: Mapping[str, str], order: Order, marks: Mapping[str, str]) -> dict[str, str]:

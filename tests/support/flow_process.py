@@ -44,7 +44,7 @@ class FlowProcess:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, **self.env},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **self.env},  # as agents set it
             cwd=self.path.parent,
             start_new_session=True,
         )

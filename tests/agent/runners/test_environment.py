@@ -25,7 +25,8 @@ def found(**named: str | None) -> str | None:
 
 
 def test_flows_see_what_is_on_the_list_and_nothing_else_of_the_agents_environment() -> None:
-    assert base_environment(AGENTS) == {"PATH": "/bin", "HOME": "/users/x", "LC_ALL": "C"}
+    passed = {"PATH": "/bin", "HOME": "/users/x", "LC_ALL": "C"}
+    assert base_environment(AGENTS) == {**passed, "PYTHONUNBUFFERED": "1"}
 
 
 def test_the_deployment_wins_over_the_agent_and_the_marks_win_over_all() -> None:
