@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 _guard = _thread.allocate_lock()  # held for a few instructions only: one lock for all futures is enough
 
+# A signal that comes in the moment before a lock blocks is seen by Python only after the lock: Ctrl-C and time limits
+# must not wait for a task that hangs, so waiting is done in slices.
+_SLICE = 0.5
+
 
 def _guarded(use: str) -> "Callable[..., NoReturn]":
     def refuse(self: "TaskFuture", *_: object) -> "NoReturn":
@@ -126,11 +130,14 @@ class TaskFuture(_Guards):  # type: ignore[misc]
                 f"task {self.task_name} runs in the event loop that this call would block: "
                 f"write `await` before the future of task {self.task_name}"
             )
+        left = timeout
         with workers.waiting():
-            if self._latch.acquire(timeout=-1 if timeout is None else max(0.0, timeout)):
-                self._latch.release()
-                return True
-        return self._state.is_final()
+            while not self._latch.acquire(timeout=_SLICE if left is None else max(0.0, min(_SLICE, left))):
+                left = None if left is None else left - _SLICE
+                if left is not None and left <= 0:
+                    return self._state.is_final()
+            self._latch.release()
+        return True
 
     def __await__(self) -> "Generator[Any, None, Any]":
         from orchestrator.sdk.coroutines import end_of
