@@ -149,7 +149,7 @@ def test_daemons_that_a_flow_leaves_behind_are_gone_before_its_slot_is_free(site
             hidden = {**os.environ}
             hidden.pop("HEADGATE_RUN_ID")
             for environment in (None, hidden):
-                subprocess.Popen("setsid sleep 600 & setsid sleep 600 & exit", shell=True, env=environment)
+                subprocess.Popen("setsid sleep 6003 & setsid sleep 6003 & exit", shell=True, env=environment)
             for _ in range(50):
                 if len([p for p in os.listdir("/proc") if p.isdigit() and sleeps(p)]) >= 4:
                     break
@@ -157,7 +157,7 @@ def test_daemons_that_a_flow_leaves_behind_are_gone_before_its_slot_is_free(site
         def sleeps(pid):
             try:
                 words = open(f"/proc/{pid}/cmdline").read().split(chr(0))
-                if words[:2] == ["sleep", "600"] and os.getsid(int(pid)) == int(pid):
+                if words[:2] == ["sleep", "6003"] and os.getsid(int(pid)) == int(pid):
                     note("sleepers.pid", pid)
                     return True
             except OSError:
