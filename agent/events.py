@@ -15,6 +15,11 @@ def started(*, agent: str, queues: tuple[str, ...], limit: int, freed: int, swep
     _log().info("agent started", agent=agent, queues=",".join(queues), limit=limit, freed=freed, swept=swept)
 
 
+def risky_redis(*, problem: str) -> None:
+    """This Redis would lose something in a crash; the sentence says what, and the remedy."""
+    _log().warning("risky Redis", problem=problem)
+
+
 def few_descriptors(*, granted: int, needed: int) -> None:
     """The limit of open files is too low for as many runs as the agent may hold."""
     _log().warning("too few open files allowed for --limit runs; raise `ulimit -n`", granted=granted, needed=needed)

@@ -12,7 +12,6 @@ import signal
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
-from uuid import uuid4
 
 from agent.families import Ended, Families
 from agent.kernel import adopt_orphans, boot_time
@@ -28,7 +27,7 @@ from agent.runners.subprocess_runner import Launched, SubprocessRunner, start_fr
 from agent.running import result_of
 from agent.signals import END, Signals
 from orchestrator.process.frames import frame
-from orchestrator.runs import run_name
+from orchestrator.runs import new_run_id, run_name
 from orchestrator.store.run_logs import LogRecord
 from queues.claims import Outcome
 from queues.states import State
@@ -38,7 +37,7 @@ RECHECK_SECONDS = 0.01
 
 def order_here(spec: Mapping[str, Any], own: Mapping[str, str]) -> Order:
     """The order that an agent would get for a run of this spec, parameters and all; `own` is this environment."""
-    run_id, folder = str(uuid4()), str(spec["folder"])
+    run_id, folder = new_run_id(), str(spec["folder"])
     names = ("python", "virtualenv", "condaenv")
     order = Order(
         ref=Ref(run_id, 0, "here"),

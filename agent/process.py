@@ -41,11 +41,13 @@ from agent.signals import END, KEEPER_DIED, Signals
 from agent.supervision import Supervision
 from agent.waking import Waking
 from orchestrator.store.installation import Store
+from queues.address import masked
 from queues.claims import Claim, Claims
 from queues.errors import HeadgateQueueError, InvalidAddress, RedisFailure, UnknownQueue
 from queues.events import to_stderr
 from queues.presence import Presence
 from queues.rq_bridge import RqBridge
+from queues.server_check import check_server
 
 LEAVE_SECONDS = 2.0
 BROKEN = 70
@@ -141,7 +143,8 @@ class Supervisor:
             # Redis may be what the one before died of: waiting is better than giving up.
             self.patience.until_answered("start", store.scripts.now_us)
         else:
-            store.scripts.now_us()
+            for problem in check_server(self.clients.calls, masked(self.options.redis_url)).problems:
+                events.risky_redis(problem=problem)
         return store
 
     def _shell(self, store: Store, joining: Joining, joined: Joined, kept: set[str]) -> Shell:

@@ -111,13 +111,6 @@ class RefusedByState(HeadgateError):
     exit_code = 4
 
 
-class Unreachable(HeadgateError):
-    """Redis or the server can not be reached."""
-
-    code = "unreachable"
-    exit_code = 5
-
-
 def shown(value: object) -> str:
     """What was found, as Python writes it, escaped and cut to 80 characters; never raises."""
     try:

@@ -162,13 +162,3 @@ class RequestReused(HeadgateQueueError):
     def __init__(self, request_id: str) -> None:
         super().__init__(f"the request id {request_id!r} was already used for another call")
         self.request_id = request_id
-
-
-class NameTaken(HeadgateQueueError):
-    """A live agent has this name."""
-
-    def __init__(self, name: str, host: str, pid: int) -> None:
-        super().__init__(f"an agent named {name!r} is running on {host} with pid {pid}")
-        self.name = name
-        self.host = host
-        self.pid = pid

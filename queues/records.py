@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from queues.keys import RESERVED_FIELDS
-from queues.states import HELD, TERMINAL, State
+from queues.states import TERMINAL, State
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +55,6 @@ class Run:
     reason: str
     fields: Mapping[str, str]
     history: tuple[Move, ...]
-
-    @property
-    def is_held(self) -> bool:
-        """Say whether an agent holds the run's slots."""
-        return self.state in HELD
 
     @property
     def is_terminal(self) -> bool:

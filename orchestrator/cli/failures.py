@@ -30,7 +30,6 @@ KINDS = {
     "InvalidValue": (2, "invalid"),
     "RefusedByState": (4, "refused"),
     "QueueExists": (4, "exists"),
-    "NameTaken": (4, "taken"),
     "HomeUnusable": (1, "home"),
 }
 """Exit code and code by class name, for our exceptions that do not carry them as `exit_code` and `code`."""

@@ -13,6 +13,7 @@ from orchestrator.client.explain import explain
 from orchestrator.client.scenes import scene_of
 from orchestrator.client.values import Cancelled, Explanation, FlowRun, FlowRunDetail, LogLine
 from orchestrator.errors import Invalid, RefusedByState, shown
+from orchestrator.runs import new_run_id
 from orchestrator.store.run_logs import Position
 from orchestrator.store.runs import Filter, deployment_id_of, deployment_of, new_run
 from queues import errors as queue_errors
@@ -30,7 +31,7 @@ LOG_PAGE = 1000
 
 def made_id(request_id: str | None) -> str:
     """The id of a new run: random, or always the same for one request."""
-    return str(uuid.uuid4() if request_id is None else uuid.uuid5(REQUESTS, request_id))
+    return new_run_id() if request_id is None else str(uuid.uuid5(REQUESTS, request_id))
 
 
 class FlowRunVerbs(Access):

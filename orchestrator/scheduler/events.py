@@ -16,6 +16,11 @@ def started(*, redis: str, owner: str) -> None:
     _log().info("started", redis=redis, owner=owner)
 
 
+def risky_redis(*, problem: str) -> None:
+    """Say what this Redis would lose in a crash, and the remedy."""
+    _log().warning("risky_redis", problem=problem)
+
+
 def stopped() -> None:
     """Say that the process ends because it was asked to."""
     _log().info("stopped")

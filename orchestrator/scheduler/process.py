@@ -25,6 +25,7 @@ from queues.leases import Leases
 from queues.recovery import Greeting, Recovery, WindowLength
 from queues.redis_server import EmbeddedRedis
 from queues.repair import Repair
+from queues.server_check import check_server
 from queues.wakeups import wait_for_wake
 
 EXACT_SECONDS = 0.12
@@ -39,7 +40,7 @@ GOODBYE_SECONDS = 0.3
 class Scheduler:
     """The process around the passes. Duties:
 
-    1. connect, and greet every server that is met;
+    1. connect, refuse a server that would drop runs, and greet every server that is met;
     2. call the passes, and between them wait for the next instant or a wake-up;
     3. when Redis is away, try again with growing pauses; bring the embedded one back;
     4. at a signal end within a second, and let a standby take over at once.
@@ -52,6 +53,7 @@ class Scheduler:
         length = WindowLength(lease_seconds=settings.lease_seconds, grace_seconds=settings.grace_seconds)
         greeting = Greeting(settings.prefix, length=length)
         client = connect(self._url, name="headgate-scheduler", greet=greeting)
+        self._problems = check_server(client, masked(self._url)).problems
         self._store = Store(client, settings.prefix)
         self._waiting = connect_blocking(self._url, longest_block=LONGEST_PAUSE, greet=greeting)
         self._leadership = Leadership(self._store)
@@ -63,6 +65,8 @@ class Scheduler:
     def run(self) -> None:
         """Work until a signal comes."""
         events.started(redis=masked(self._url), owner=self._leadership.owner)
+        for problem in self._problems:
+            events.risky_redis(problem=problem)
         with Stopping() as stopping, contextlib.suppress(Interrupted):
             while not stopping.asked:
                 self._sleep(self._once())

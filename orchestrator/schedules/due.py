@@ -102,11 +102,6 @@ def settled(schedule: Schedule, newest: list[datetime], passed: "Range", followi
     )
 
 
-def edited_cursor(cursor: datetime | None, now: datetime) -> datetime:
-    """The cursor of a schedule that is new or was changed: the past is not made up for."""
-    return now if cursor is None else max(cursor, now)
-
-
 def most_kept(schedule: Schedule) -> int:
     """How many missed instants may run."""
     if isinstance(schedule.catch_up, int):

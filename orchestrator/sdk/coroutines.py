@@ -1,7 +1,6 @@
 """Flows and tasks that are `async def`. This module, and asyncio with it, is loaded only when there is one."""
 
 import _thread
-import sys
 import time
 
 from orchestrator.sdk import context, retries, stdlib
@@ -197,9 +196,3 @@ async def _pause(job: "Job") -> None:
     until = time.monotonic() + retries.delay_before_retry(job.task.retry_delay_seconds)
     while (left := until - time.monotonic()) > 0 and not job.run.flow_run.closing:
         await asyncio.sleep(min(left, 0.5))
-
-
-def running_loop() -> bool:
-    """Whether the current thread is inside an event loop, without loading asyncio to find out."""
-    events = sys.modules.get("asyncio.events")
-    return events is not None and events._get_running_loop() is not None

@@ -45,8 +45,3 @@ class StoreKeys(Keys):
 def deployment_limit(deployment_id: str) -> str:
     """Name the limit of a deployment's runs, which is also the index group of its runs."""
     return f"deployment:{deployment_id}"
-
-
-def due_member(deployment_id: str, slug: str) -> str:
-    """Name a schedule in the index of what is due."""
-    return f"{deployment_id}/{slug}"

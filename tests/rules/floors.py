@@ -21,7 +21,6 @@ FLOORS = {
     "orchestrator.flow_runners": 1,
     "orchestrator.config": 1,
     "orchestrator.errors": 1,
-    "orchestrator.events": 1,
     "orchestrator.store": 2,
     "orchestrator.client": 2,
     "orchestrator.scheduler": 3,

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.schedules import CronSchedule, IntervalSchedule, RRuleSchedule, Schedule
-from orchestrator.schedules.due import Due, Skipped, due, edited_cursor
+from orchestrator.schedules.due import Due, Skipped, due
 from orchestrator.schedules.instants import instants_after
 
 NOW = datetime(2026, 11, 22, 12, 0, 30, tzinfo=UTC)
@@ -88,12 +88,6 @@ def test_a_clock_that_jumps_back_makes_nothing_twice() -> None:
     first = after(MINUTE, minutely())
     again = due(minutely(), cursor=first.cursor, now=NOW - timedelta(hours=1))
     assert (again.make, again.skipped, again.cursor, again.next) == ((), (), first.cursor, first.next)
-
-
-def test_an_edited_schedule_does_not_make_up_for_the_past() -> None:
-    assert edited_cursor(None, NOW) == NOW
-    assert edited_cursor(NOW - MINUTE, NOW) == NOW
-    assert edited_cursor(NOW + MINUTE, NOW) == NOW + MINUTE
 
 
 def test_the_last_instant_of_a_schedule_has_no_next() -> None:
