@@ -13,6 +13,7 @@ from typing import Any
 
 from agent import events
 from agent.actions import AskForRuns, Confirm, Deliver, Register
+from agent.errors import AgentNameTaken
 from agent.kernel import boot_time
 from agent.messages import AskedToEnd, Claimed, ClaimFailed, Confirmed, Delivered, EndLevel, Message
 from agent.orders import Order, Ref
@@ -174,6 +175,6 @@ class Calls(threading.Thread):
     def _try(self, what: str, call: Callable[[], Any]) -> Any:
         try:
             return self._patience.until_answered(what, call)
-        except HeadgateQueueError as error:
+        except (HeadgateQueueError, AgentNameTaken) as error:
             events.failed(what=what, cause=str(error))
             return None

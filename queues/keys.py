@@ -122,6 +122,10 @@ class Keys:
         """Name the sorted set of agents that wait for work on a queue, by how long."""
         return f"{self.prefix}:idle:{queue}"
 
+    def idling(self, agent: str) -> str:
+        """Name the string that lists where an agent is idle; it expires when the agent stops asking."""
+        return f"{self.prefix}:idling:{agent}"
+
     def wake(self, name: str) -> str:
         """Name the list that an agent, or the scheduler, blocks on until something is there for it."""
         return f"{self.prefix}:wake:{name}"

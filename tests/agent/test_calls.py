@@ -8,12 +8,13 @@ import pytest
 
 from agent.actions import AskForRuns, Confirm, Deliver, Register
 from agent.calls import Calls
+from agent.errors import AgentNameTaken
 from agent.messages import AskedToEnd, Claimed, ClaimFailed, Confirmed, Delivered, EndLevel
 from agent.orders import Ref
 from agent.retrying import Patience
 from agent.runners.outcome import GiveBack
 from queues.claims import Answer, ClaimReply, Outcome
-from queues.errors import NameTaken, RedisUnreachable, ScriptFailed
+from queues.errors import RedisUnreachable, ScriptFailed
 from queues.states import State
 
 REF = Ref("r1", 7, "claim")
@@ -122,7 +123,7 @@ def test_what_redis_can_not_say_yes_to_does_not_run(desk: Desk) -> None:
 
 
 def test_an_agent_whose_name_was_taken_meanwhile_gives_up(desk: Desk) -> None:
-    desk.registered = [NameTaken("a1", "h", 1)]
+    desk.registered = [AgentNameTaken("a1", "h", 1)]
     desk.calls.put(Register())
     assert desk.answer() == AskedToEnd(EndLevel.ABANDON)
 
