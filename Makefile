@@ -10,12 +10,12 @@ ARGS  ?=
 COMPILE = $(BIN)/python -m compileall -q orchestrator agent queues
 
 .DEFAULT_GOAL := help
-.PHONY: help set-up run test test-all check format bench clean
+.PHONY: help set-up run test test-all check format bench chaos chaos-protocol chaos-long prove clean
 
 help: ## show this list
 	@printf 'Headgate: what make can do here\n\n'
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
-	@printf '\nARGS=… is passed on to run, test, test-all and bench.\n'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 23
+	@printf '\nARGS=… is passed on to run, test, test-all, bench, chaos… and prove.\n'
 
 set-up: $(STAMP) ## make the environment in .venv (once; the other targets do it for you)
 
@@ -47,6 +47,22 @@ format: $(STAMP) ## write the format, and the fixes that are safe
 bench: $(STAMP) ## measure: bare loops and Headgate side by side (about 2 minutes)
 	@$(COMPILE)
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+chaos: $(STAMP) ## real processes under faults for 2 minutes; prints its seed and a table (ARGS="--seed 7" repeats one)
+	@$(COMPILE)
+	@$(BIN)/python -m tests.chaos.real $(ARGS)
+
+chaos-protocol: $(STAMP) ## the protocol alone under faults: 10,000 runs, 500 kills, in 90 s
+	@$(COMPILE)
+	@$(BIN)/python -m tests.chaos n01 $(ARGS)
+
+chaos-long: $(STAMP) ## real processes under faults for an hour
+	@$(COMPILE)
+	@$(BIN)/python -m tests.chaos.real --long $(ARGS)
+
+prove: $(STAMP) ## measure the targets of docs/guarantees.md (ARGS="n05 n13" chooses; all of them take long)
+	@$(COMPILE)
+	@$(BIN)/python -m tests.chaos $(or $(ARGS),all)
 
 clean: ## remove the environment and caches (not .headgate, where the data of `make run` stands)
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -2,7 +2,7 @@
 # Brings the programs that tests start. At home a missing one is named and its tests fall back or are skipped; in CI it is an error.
 set -eu
 
-programs="redis-server:redis-server"   # program:Debian package
+programs="redis-server:redis-server ip:iproute2 unshare:util-linux"   # program:Debian package
 
 missing() {
     for pair in $programs; do
