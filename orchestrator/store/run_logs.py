@@ -1,6 +1,6 @@
 """The lines that runs wrote, in Redis: ordered by (attempt, sequence), bounded per run, in total and in time."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -55,7 +55,10 @@ class Position:
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One line read back. `missing` > 0 makes it a gap: so many lines before it are not kept in Redis any more."""
+    """One line read back. `missing` > 0 makes it a gap: so many lines before it are not kept in Redis any more.
+
+    Lines at the end of an earlier attempt are counted with those at the beginning of this one's.
+    """
 
     at: Position
     record: LogRecord
@@ -69,40 +72,55 @@ class RunLogs:
         self._scripts = scripts
         self._keys = keys
 
-    def append(self, run_id: str, token: int, attempt: int, first_seq: int, records: Sequence[LogRecord]) -> str:
-        """Add lines first_seq, first_seq + 1 … of an attempt. Sent again, they are added once.
-
-        Answers `stored`, `known` (they were there), `lost` (another claim writes this attempt) or `gone` (no such run).
-        """
+    def append(
+        self, run_id: str, token: int, attempt: int, first_seq: int, records: Sequence[LogRecord], rest: str = ""
+    ) -> str:
+        """Add lines first_seq, first_seq + 1 … of an attempt; see `append_packed`."""
         if not records:
             return "known"
-        batch = msgpack.packb([first_seq, [trimmed(record) for record in records]], unicode_errors="surrogatepass")
+        batch = packed(first_seq, records)
         if len(batch) > LARGEST_BATCH and len(records) > 1:
             half = len(records) // 2
-            first = self.append(run_id, token, attempt, first_seq, records[:half])
-            second = self.append(run_id, token, attempt, first_seq + half, records[half:])
-            return first if first in ("lost", "gone") else second
+            first = self.append(run_id, token, attempt, first_seq, records[:half], rest)
+            second = self.append(run_id, token, attempt, first_seq + half, records[half:], rest)
+            return first if first in ("lost", "gone", "cut") else second
+        return self.append_packed(run_id, token, attempt, first_seq + len(records) - 1, batch, rest)
+
+    def append_packed(self, run_id: str, token: int, attempt: int, last_seq: int, batch: bytes, rest: str = "") -> str:
+        """Add lines as `packed` made them, the last of them numbered `last_seq`. Sent again, they are added once.
+
+        `rest` says where lines can be found that are not kept in Redis; the run's record tells it once some are not.
+        Answers `stored`, `cut` (lines of this run are not kept here any more, these perhaps among them), `known` (they
+        were there), `lost` (another claim writes this attempt) or `gone` (no such run).
+        """
         answer = self._scripts.call(
             "append_log",
             run=run_id,
             attempt=attempt,
             token=token,
-            last=first_seq + len(records) - 1,
+            last=last_seq,
             batch=batch,
             head=HEAD_PER_RUN,
             most=MOST_PER_RUN,
             total=MOST_IN_TOTAL,
+            rest=rest,
         )
         return str(answer)
 
+    def last_line(self, run_id: str, attempt: int) -> int:
+        """The number of the last line of an attempt that is here; 0 when there is none."""
+        key, least, most = self._keys.logs(run_id), f"{attempt}-0", f"{attempt}-{(1 << 64) - 1}"
+        found = self._scripts.ask(lambda client: client.xrevrange(key, max=most, min=least, count=1))
+        return int(found[0][0].partition(b"-")[2]) if found else 0
+
     def read(self, run_id: str, after: Position | None = None, *, limit: int = 1000) -> list[Line]:
         """Give up to about `limit` lines after a position, in order; a gap is told by the first line behind it."""
-        position, lines = after or Position(), list[Line]()
+        position, lines, ends = after or Position(), list[Line](), self._ends(run_id)
         while len(lines) < limit:
             entries = self._entries(run_id, position, count=max(1, limit // 50))
             if not entries:
                 break
-            fresh = list(contiguous(position, entries))
+            fresh = list(contiguous(position, entries, ends))
             if not fresh:
                 break
             lines += fresh
@@ -133,10 +151,28 @@ class RunLogs:
         found = self._scripts.ask(lambda client: client.zrangebyscore(self._keys.log_ages, "-inf", until, 0, limit))
         return [run_id.decode() for run_id in found]
 
+    def _ends(self, run_id: str) -> dict[int, int]:
+        """Give, for attempts whose end may be missing, the number of the last line that went."""
+        known = self._scripts.ask(lambda client: client.hget(self._keys.log_sizes, run_id))
+        pairs = (Position.parse(pair) for pair in known.decode().split()[3:]) if known else ()
+        return {end.attempt: end.sequence for end in pairs}
+
     def _entries(self, run_id: str, after: Position, count: int) -> list[tuple[int, int, list[LogRecord]]]:
         key, start = self._keys.logs(run_id), f"({after}"
         raw = self._scripts.ask(lambda client: client.xrange(key, min=start, max="+", count=count))
         return [decoded(entry_id, fields) for entry_id, fields in raw]
+
+
+def packed(first_seq: int, records: Sequence[LogRecord]) -> bytes:
+    """Lines first_seq, first_seq + 1 … as Redis and an agent's disk hold them; raises what msgpack does."""
+    rows = [trimmed(record) for record in records]
+    return bytes(msgpack.packb([first_seq, rows], unicode_errors="surrogatepass"))
+
+
+def unpacked(batch: bytes) -> tuple[int, list[LogRecord]]:
+    """The number of the first line, and the lines."""
+    first, rows = msgpack.unpackb(batch, unicode_errors="surrogatepass", strict_map_key=True)
+    return first, [LogRecord(*row) for row in rows]
 
 
 def trimmed(record: LogRecord) -> list[Any]:
@@ -154,13 +190,25 @@ def decoded(entry_id: bytes, fields: dict[bytes, bytes]) -> tuple[int, int, list
     return attempt, first, [LogRecord(*row) for row in rows]
 
 
-def contiguous(after: Position, entries: Sequence[tuple[int, int, list[LogRecord]]]) -> Iterator[Line]:
-    """Give every line once and in order; where numbers are missing, the next line says how many."""
+def contiguous(
+    after: Position, entries: Sequence[tuple[int, int, list[LogRecord]]], ends: Mapping[int, int]
+) -> Iterator[Line]:
+    """Give every line once and in order; where numbers are missing, the next line says how many.
+
+    `ends`: attempt -> the last line of it that went, for attempts whose end may be missing.
+    """
     for attempt, first, records in entries:
         for sequence, record in enumerate(records, first):
             at = Position(attempt=attempt, sequence=sequence)
             if at <= after:
                 continue
-            expected = after.sequence + 1 if attempt == after.attempt else 1
-            yield Line(at=at, record=record, missing=sequence - expected)
+            yield Line(at=at, record=record, missing=missing_between(after, at, ends))
             after = at
+
+
+def missing_between(after: Position, at: Position, ends: Mapping[int, int]) -> int:
+    """Count the lines that were written between two and are not there."""
+    if at.attempt == after.attempt:
+        return at.sequence - after.sequence - 1
+    left = sum(end for attempt, end in ends.items() if after.attempt < attempt < at.attempt)
+    return at.sequence - 1 + left + max(0, ends.get(after.attempt, 0) - after.sequence)

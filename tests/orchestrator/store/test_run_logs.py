@@ -81,6 +81,57 @@ def test_a_full_log_keeps_its_head_and_its_end_and_marks_the_gap(store, run, mon
     assert store.scripts.redis.xlen(store.keys.logs(run)) == len(lines) // 10
 
 
+def fill(store, run, token, attempt, count):
+    for first in range(1, count + 1, 10):
+        store.logs.append(run, token, attempt, first, batch(first, 10, size=100), "h:/kept")
+
+
+def counted(store, run):
+    """Per attempt the numbers that are there, and how many lines are said to be missing."""
+    lines = store.logs.read(run, limit=100_000)
+    assert lines == sorted(lines, key=lambda line: line.at)
+    return [(line.at.attempt, line.at.sequence) for line in lines], sum(line.missing for line in lines)
+
+
+def test_the_end_of_an_attempt_that_went_is_counted_as_missing(store, run, monkeypatch):
+    monkeypatch.setattr(run_logs, "HEAD_PER_RUN", 10_000)
+    monkeypatch.setattr(run_logs, "MOST_PER_RUN", 40_000)
+    for attempt in (1, 2, 3):
+        fill(store, run, attempt, attempt, 400)
+    numbers, missing = counted(store, run)
+    assert numbers[0] == (1, 1) and numbers[-1] == (3, 400)
+    assert len(numbers) + missing == 1200 and len(set(numbers)) == len(numbers)
+
+
+def test_late_lines_never_make_a_log_larger_than_it_may_be(store, run, monkeypatch):
+    monkeypatch.setattr(run_logs, "HEAD_PER_RUN", 10_000)
+    monkeypatch.setattr(run_logs, "MOST_PER_RUN", 40_000)
+    store.logs.append(run, 1, 1, 1, batch(1, 10, size=100))
+    fill(store, run, 2, 2, 200)
+    answers = {store.logs.append(run, 1, 1, first, batch(first, 10, size=100)) for first in range(11, 1001, 10)}
+    assert answers == {"stored", "cut"} and store.logs.size(run) <= 40_000
+    numbers, missing = counted(store, run)
+    assert len(numbers) + missing == 1200 and numbers[-1] == (2, 200)
+    again = {store.logs.append(run, 1, 1, first, batch(first, 10, size=100)) for first in range(11, 1001, 10)}
+    assert again == {"known", "cut"} and counted(store, run) == (numbers, missing)
+    assert store.logs.total() == store.logs.size(run)
+
+
+def test_the_record_says_where_the_lines_are_that_were_cut(store, run, monkeypatch):
+    monkeypatch.setattr(run_logs, "MOST_PER_RUN", 40_000)
+    monkeypatch.setattr(run_logs, "HEAD_PER_RUN", 10_000)
+    fill(store, run, 1, 1, 100)
+    assert "log_rest" not in store.records.get(run).fields
+    fill(store, run, 1, 1, 1000)
+    assert store.records.get(run).fields["log_rest"] == "h:/kept"
+
+
+def test_the_last_line_of_an_attempt_is_known(store, run):
+    store.logs.append(run, 1, 1, 1, batch(1, 7))
+    store.logs.append(run, 2, 2, 1, batch(1, 3))
+    assert [store.logs.last_line(run, attempt) for attempt in (1, 2, 3)] == [7, 3, 0]
+
+
 def test_all_logs_together_are_bounded_and_the_silent_ones_go_first(store, monkeypatch):
     monkeypatch.setattr(run_logs, "MOST_IN_TOTAL", 50_000)
     runs = [str(uuid.uuid4()) for _ in range(10)]
