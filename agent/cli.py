@@ -86,7 +86,7 @@ def embedded_redis(chosen: Settings) -> str:
     from queues.redis_home import RedisHome
     from queues.redis_server import EmbeddedRedis
 
-    with EmbeddedRedis.acquire(chosen.home, prefix=chosen.prefix) as held:
+    with EmbeddedRedis.acquire(chosen.home, prefix=chosen.prefix, strict=chosen.strict) as held:
         hold = RedisHome.under(chosen.home).lock("users")
         hold.take(shared=True)
         os.set_inheritable(hold.fd, True)

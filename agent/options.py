@@ -46,6 +46,8 @@ class AgentOptions:
     limit: int
     name: str | None = None
     prefix: str = "{headgate}"
+    installation: str | None = None
+    strict: bool = False
     lease_seconds: float = 30.0
     renew_seconds: float = 5.0
     grace_seconds: float = 2.0
@@ -82,6 +84,8 @@ class AgentOptions:
             limit=limit or usable_cpus(),
             name=name,
             prefix=settings.prefix,
+            installation=settings.installation,
+            strict=settings.strict,
             lease_seconds=settings.lease_seconds,
             renew_seconds=settings.renew_seconds,
             grace_seconds=settings.grace_seconds,

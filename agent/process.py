@@ -143,7 +143,8 @@ class Supervisor:
             # Redis may be what the one before died of: waiting is better than giving up.
             self.patience.until_answered("start", store.scripts.now_us)
         else:
-            for problem in check_server(self.clients.calls, masked(self.options.redis_url)).problems:
+            address = masked(self.options.redis_url)
+            for problem in check_server(self.clients.calls, address, strict=self.options.strict).problems:
                 events.risky_redis(problem=problem)
         return store
 

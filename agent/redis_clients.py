@@ -9,6 +9,7 @@ from agent.waking import BLOCK_SECONDS
 from queues.connection import connect, connect_blocking
 from queues.recovery import Greeting, WindowLength
 from queues.scripts import Scripts
+from queues.server_check import Demands
 
 RENEW_TIMEOUT_SECONDS = 1.0
 RENEW_SHARE_OF_LEASE = 0.2
@@ -25,7 +26,8 @@ class RedisClients:
         self._prefix = options.prefix
         url = options.redis_url
         length = WindowLength(lease_seconds=options.lease_seconds, grace_seconds=options.grace_seconds)
-        greet = Greeting(options.prefix, length=length, on_return=on_return)
+        demands = Demands(installation=options.installation, strict=options.strict)
+        greet = Greeting(options.prefix, length=length, demands=demands, on_return=on_return)
         patience = min(RENEW_TIMEOUT_SECONDS, RENEW_SHARE_OF_LEASE * options.lease_seconds)
         self.calls = connect(url, name="headgate-agent", greet=greet, eager=False)
         self.renewals = connect(url, name="headgate-agent-renew", timeout=patience, greet=greet, eager=False)

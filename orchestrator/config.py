@@ -42,6 +42,13 @@ class Settings:
     prefix: str = field(
         default="{headgate}", metadata=about("name of the installation: what all its keys in Redis begin with")
     )
+    installation: str | None = field(
+        default=None, metadata=about("id of the installation that Redis must hold; without it any is taken")
+    )
+    durability: str = field(
+        default="normal",
+        metadata=about("strict: only a Redis that has everything on disk before it answers (appendfsync always)"),
+    )
     lease_seconds: float = field(default=30.0, metadata=about("how long a slot is held without renewal", 0.5, DAY))
     renew_seconds: float = field(default=5.0, metadata=about("how often leases are renewed", 0.05, DAY))
     grace_seconds: float = field(default=2.0, metadata=about("how long after its lease a slot is given away", 0.0, DAY))
@@ -98,6 +105,11 @@ class Settings:
         if problems:
             raise InvalidSettings(problems)
         return settings
+
+    @property
+    def strict(self) -> bool:
+        """Whether what Redis acknowledged has to be on its disk by then."""
+        return self.durability == "strict"
 
     @property
     def redis_address(self) -> str | None:
@@ -170,6 +182,10 @@ def parsed(name: str, raw: Any) -> Any:
         return as_prefix(raw)
     if name == "redis_url":
         return as_url(raw)
+    if name == "installation":
+        return as_installation(raw)
+    if name == "durability":
+        return as_durability(raw)
     return as_number(raw, SETTINGS[name].metadata["low"], SETTINGS[name].metadata["high"])
 
 
@@ -207,6 +223,21 @@ def as_prefix(raw: Any) -> str:
     if isinstance(raw, str) and HASH_TAG.fullmatch(raw):
         return raw
     raise ValueError("letters, digits and : . _ - with one part in braces, as in {headgate}")
+
+
+def as_installation(raw: Any) -> str:
+    """An id as `headgate version` prints it."""
+    if isinstance(raw, str) and re.fullmatch(r"[0-9a-f]{16}", raw.strip()):
+        return raw.strip()
+    raise ValueError("16 letters and digits, as `headgate version` prints them")
+
+
+def as_durability(raw: Any) -> str:
+    """How much an answer of Redis has to promise."""
+    word = str(raw).strip().lower()
+    if word in ("normal", "strict"):
+        return word
+    raise ValueError("normal or strict")
 
 
 def as_url(raw: Any) -> str:

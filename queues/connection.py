@@ -150,7 +150,7 @@ class _Greeting:
 
         try:
             connection.on_connect()
-            facts = ServerFacts.parse(ask("INFO", "server"))
+            facts = ServerFacts.parse(ask("INFO", "server"), str(self.address))
             facts.require(str(self.address))
             if self.greet is not None:
                 self.greet(facts, ask)

@@ -31,9 +31,15 @@ class Leases:
         self._grace_us = seconds_to_us(grace_seconds)
         self._lease_us = seconds_to_us(lease_seconds)
 
-    def expire_once(self, limit: int = 100) -> Expired:
-        """Put up to `limit` runs of lost agents back into line with a new token, or end them by their policy."""
-        reply = self._scripts.call("expire", limit=limit, grace_us=self._grace_us, lease_us=self._lease_us)
+    def expire_once(self, limit: int = 100, *, fresh_seconds: float | None = None) -> Expired:
+        """Put up to `limit` runs of lost agents back into line with a new token, or end them by their policy.
+
+        With `fresh_seconds` nothing is done unless a scheduler's beat is no older (see `queues.recovery`).
+        """
+        fresh_us = None if fresh_seconds is None else seconds_to_us(fresh_seconds)
+        reply = self._scripts.call(
+            "expire", limit=limit, grace_us=self._grace_us, lease_us=self._lease_us, fresh_us=fresh_us
+        )
         expired = Expired(
             requeued=tuple(reply["requeued"]),
             crashed=tuple(reply["crashed"]),

@@ -1,14 +1,33 @@
-"""The return of Redis: every new connection says which server process it met, and a crash opens a recovery window.
+"""The return of Redis: when it was away, nothing expires until every agent had the time to renew.
 
-A server that was killed may have lost the last second of what it had acknowledged. In the window nothing expires for
-lease and grace, nobody claims for two seconds, and renewals take back runs whose claim was lost (see lua/renew.lua). An
-agent renews as soon as it is connected again: `on_return` tells it to. A server that ended cleanly, or that nobody has
-greeted before, opens no window. The same window follows a jump of the server's clock, which `Recovery.observe` sees.
+An agent keeps its runs while nobody else can claim them, though it can not renew either (`agent.lease_clock`). So a
+lease that ended meanwhile says nothing about its owner, and whoever expires must not judge by it: the *recovery
+window*, in which nothing expires for lease and grace. It is opened by a script, in the same step in which the return
+is seen:
+
+1. *Another server process* (crash, LOADING, fail-over): every new connection says which process it met (`Greeting`,
+   lua/greet.lua). Such a server may have lost the end of its log, claims included: nobody claims for two seconds,
+   tokens go on far above any lost one, and renewals take back runs whose claim was lost (lua/renew.lua). An agent
+   renews as soon as it is connected again: `on_return` tells it to. A server that ended cleanly, or that nobody has
+   greeted before, opens no window.
+2. *The same process that took no writes for a while* (disk full, read-only, too few replicas, no memory for its log)
+   looks the same before and after. Only what was written tells: the leading scheduler writes the time of its beat
+   into Redis, three times in half of the shortest lease and grace, and the beat that finds the one before older than
+   that half opens the window (orchestrator/store/lua/lead.lua). A shorter silence costs no lease: at its start less
+   than half a lease had gone since the last renewal, and at its end agents try again every half second. The time of
+   the beat stands in Redis and not in a process. So it makes no difference that the scheduler was started anew during
+   the outage, that a standby takes over after it, or which of two comes first: the first beat sees the whole silence,
+   and nobody expires without a beat. A scheduler that was frozen between its beat and its expiry is refused by
+   lua/expire.lua, for its beat is not fresh any more.
+3. *A jump of the clock of Redis* is seen by the same comparison, forward as a silence and back as a negative one.
+
+What that costs: when no scheduler at all ran for longer than that half, runs of agents that died meanwhile wait for
+lease and grace once more. Nothing is held up when no lease stands.
 """
 
 from __future__ import annotations
 
-import time
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,20 +37,14 @@ from queues import events
 from queues.clock import seconds_to_us
 from queues.connection import Ask
 from queues.keys import DEFAULT_PREFIX, Keys
-from queues.scripts import Scripts, script_text
-from queues.server_check import ServerFacts
+from queues.scripts import script_text
+from queues.server_check import Demands, ServerFacts
 
 HOLD_SECONDS = 2.0
 """How long nobody claims after the return of Redis: long enough for every agent to connect and renew."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Window:
-    """How long nothing expires and nobody claims after Redis came back; both may have passed, and are Redis' time."""
-
-    no_expiry_before_us: int
-    no_claims_before_us: int
-    reason: str
+FRESH_SECONDS = 1.5
+"""How old the beat of a scheduler may be that expires leases."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +62,18 @@ class WindowLength:
             "claims_us": seconds_to_us(self.hold_seconds),
         }
 
+    @property
+    def silence_seconds(self) -> float:
+        """How long Redis may take no write without a lease being at risk."""
+        return (self.lease_seconds + self.grace_seconds) / 2
+
 
 class Greeting:
     """What `queues.connection.connect` does on every new connection: `connect(url, greet=Greeting(prefix))`.
 
-    Costs one HGET when the server is the one greeted before. `on_return` is called, in the thread that connects, when
-    it is another than this process knew: whoever holds runs renews at once then.
+    Costs one HMGET when the server is the one greeted before. A server that does not fit `demands` is RedisRefused.
+    `on_return` is called, in the thread that connects, when it is another than this process knew: whoever holds runs
+    renews at once then. `installation` is the id of the data met last.
     """
 
     def __init__(
@@ -62,70 +81,36 @@ class Greeting:
         prefix: str = DEFAULT_PREFIX,
         *,
         length: WindowLength | None = None,
+        demands: Demands | None = None,
         on_return: Callable[[], None] | None = None,
     ) -> None:
         self._prefix = prefix
         self._length = length or WindowLength()
+        self._demands = demands or Demands()
         self._on_return = on_return
         self._known: str | None = None
+        self.installation: str | None = None
 
     def __call__(self, facts: ServerFacts, ask: Ask) -> None:
         """Greet a server on one connection."""
-        if ask("HGET", Keys(self._prefix).recovery, "run_id") != facts.run_id.encode():
-            payload = msgpack.packb({"run_id": facts.run_id, **self._length.arguments()}, use_bin_type=False)
-            # EVAL and not EVALSHA: this happens once in the life of a server, which does not know the script yet.
-            reply = msgpack.unpackb(ask("EVAL", script_text("queues", "greet"), 1, self._prefix, payload, 0))
-            if reply["window"]:
-                events.recovery_opened(reason=reply["reason"])
+        if facts.run_id != self._known:
+            self._demands.require_durability(facts.address, ask)
+        run_id, found = ask("HMGET", Keys(self._prefix).recovery, "run_id", "installation")
+        installation = found.decode(errors="replace") if found else None
+        self._demands.require_installation(facts.address, installation)
+        if run_id != facts.run_id.encode() or installation is None:
+            installation = self._introduce(facts, ask)
+        self.installation = installation
         returned = self._known is not None and self._known != facts.run_id
         self._known = facts.run_id
         if returned and self._on_return is not None:
             self._on_return()
 
-
-def boot_seconds() -> float:
-    """Seconds since the boot, those asleep included; where the system does not tell, those awake."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
-
-
-class Recovery:
-    """Watches the clock of Redis beside the own one, and reads the window; the process that expires leases has one."""
-
-    def __init__(
-        self,
-        scripts: Scripts,
-        *,
-        length: WindowLength | None = None,
-        clock: Callable[[], float] = boot_seconds,
-    ) -> None:
-        self._scripts = scripts
-        self._length = length or WindowLength()
-        self._clock = clock
-        self._last: tuple[float, int] | None = None
-
-    def observe(self) -> float | None:
-        """Compare the clocks, before every pass of expiry; a jump opens a window and is returned in seconds.
-
-        Jumps below a third of the lease shorten or lengthen leases by no more than agents can take.
-        """
-        before, now_us, after = self._clock(), self._scripts.now_us(), self._clock()
-        last, self._last = self._last, ((before + after) / 2, now_us)
-        if last is None:
-            return None
-        jump = (now_us - last[1]) / 1_000_000 - (self._last[0] - last[0])
-        if abs(jump) < self._length.lease_seconds / 3:
-            return None
-        reason = f"the clock of Redis jumped {'forward' if jump > 0 else 'back'} by {abs(jump):.1f} s"
-        self._scripts.call("greet", jump=reason, **self._length.arguments())
-        events.recovery_opened(reason=reason)
-        return jump
-
-    def window(self) -> Window | None:
-        """Give the last window, open or passed; None when there never was one."""
-        names = ["no_expiry_before", "no_claims_before", "reason"]
-        found = self._scripts.ask(lambda client: client.hmget(self._scripts.keys.recovery, names))
-        if found[0] is None:
-            return None
-        return Window(
-            no_expiry_before_us=int(found[0]), no_claims_before_us=int(found[1] or 0), reason=(found[2] or b"").decode()
-        )
+    def _introduce(self, facts: ServerFacts, ask: Ask) -> str:
+        arguments = {"run_id": facts.run_id, "installation": secrets.token_hex(8), **self._length.arguments()}
+        payload = msgpack.packb(arguments, use_bin_type=False)
+        # EVAL and not EVALSHA: this happens once in the life of a server, which does not know the script yet.
+        reply = msgpack.unpackb(ask("EVAL", script_text("queues", "greet"), 1, self._prefix, payload, 0))
+        if reply["window"]:
+            events.recovery_opened(reason=reply["reason"])
+        return str(reply["installation"])

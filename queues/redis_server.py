@@ -33,22 +33,26 @@ class EmbeddedRedis:
     Acquire it before a process makes itself a child subreaper: the server and its guard belong to nobody's tree.
     """
 
-    def __init__(self, home: RedisHome, users: Lock, prefix: str) -> None:
+    def __init__(self, home: RedisHome, users: Lock, prefix: str, *, strict: bool = False) -> None:
         self._home = home
         self._users = users
         self._recovery = Keys(prefix).recovery
+        self._strict = strict
 
     @classmethod
-    def acquire(cls, home: Path | str, *, prefix: str = DEFAULT_PREFIX, within: float = START_SECONDS) -> EmbeddedRedis:
+    def acquire(
+        cls, home: Path | str, *, prefix: str = DEFAULT_PREFIX, strict: bool = False, within: float = START_SECONDS
+    ) -> EmbeddedRedis:
         """Share the server of `home` (a folder, made when missing), starting it when none runs.
 
+        With `strict` it answers only when what it says is on disk; so does one that runs already, from then on.
         RedisNotStarted when there is no server program, the data is newer than it reads, or it ends at once;
         HomeUnusable when the folder can not be used. `prefix` is where a clean end is noted.
         """
         place = RedisHome.under(Path(home))
         place.make()
         users = place.lock("users")
-        held = cls(place, users, prefix)
+        held = cls(place, users, prefix, strict=strict)
         try:
             # Only a guard that is shutting the server down keeps users out; it is done within seconds.
             if not users.take(shared=True, within=within):
@@ -71,6 +75,13 @@ class EmbeddedRedis:
 
     def ensure(self, *, within: float = START_SECONDS) -> bool:
         """Make sure that the server answers and has a guard; say whether it had to be started."""
+        started = self._ensure(within)
+        if self._strict and not started:
+            # Someone who is not strict may have started it, now or after it was killed.
+            said(self._home.socket, b"CONFIG SET appendfsync always\r\n")
+        return started
+
+    def _ensure(self, within: float) -> bool:
         if answers(self._home.socket) and self._has_guard():
             return False
         with self._home.lock("start") as start:
@@ -143,7 +154,7 @@ class EmbeddedRedis:
             "dir": str(self._home.data),
             "logfile": str(self._home.log),
             "appendonly": "yes",
-            "appendfsync": "everysec",
+            "appendfsync": "always" if self._strict else "everysec",
             "save": "",
             "maxmemory": "0",
             "maxmemory-policy": "noeviction",
@@ -188,14 +199,19 @@ class EmbeddedRedis:
 
 def answers(path: Path) -> bool:
     """Say whether a server that serves listens on a socket; one that is still loading does not count."""
+    return said(path, b"PING\r\n").startswith(b"+PONG")
+
+
+def said(path: Path, line: bytes) -> bytes:
+    """What a server on a socket answers to one line; nothing when none listens there."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
             server.settimeout(1.0)
             server.connect(str(path))
-            server.sendall(b"PING\r\n")
-            return server.recv(64).startswith(b"+PONG")
+            server.sendall(line)
+            return server.recv(64)
     except OSError:
-        return False
+        return b""
 
 
 def running_url(home: Path | str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +21,10 @@ class ServerFacts:
     run_id: str
     version: str
     mode: str
+    address: str = ""  # where it was met, without password
 
     @classmethod
-    def parse(cls, info: bytes) -> ServerFacts:
+    def parse(cls, info: bytes, address: str = "") -> ServerFacts:
         """Read the server section of INFO."""
         lines = (line.partition(":") for line in info.decode(errors="replace").splitlines() if ":" in line)
         facts = {name: value for name, _, value in lines}
@@ -30,6 +32,7 @@ class ServerFacts:
             run_id=facts.get("run_id", ""),
             version=facts.get("redis_version", "0"),
             mode=facts.get("redis_mode", "standalone"),
+            address=address,
         )
 
     def require(self, address: str) -> None:
@@ -44,6 +47,41 @@ class ServerFacts:
             wanted = ".".join(map(str, MINIMUM_VERSION))
             cause = f"it is version {self.version}; {wanted} or newer is needed"
             raise RedisRefused(address, cause, code="version", hint="Install a newer redis-server or valkey-server.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demands:
+    """What a process asks of every server that it meets, beyond a version that works."""
+
+    installation: str | None = None
+    """The id that its data must have (HEADGATE_INSTALLATION); None takes any."""
+    strict: bool = False
+    """Whether what it acknowledged must be on disk by then (HEADGATE_DURABILITY=strict)."""
+
+    def require_installation(self, address: str, found: str | None) -> None:
+        """RedisRefused unless the data are those of the installation that is asked for."""
+        if self.installation is None or found == self.installation:
+            return
+        cause = f"it holds the installation {found}" if found else "it holds no installation"
+        cause += f", and HEADGATE_INSTALLATION is {self.installation}"
+        hint = "Set HEADGATE_REDIS_URL to the right server; to take this one as it is, unset HEADGATE_INSTALLATION."
+        raise RedisRefused(address, cause, code="installation", hint=hint)
+
+    def require_durability(self, address: str, ask: Callable[..., Any]) -> None:
+        """RedisRefused for a server that answers before it has written, if `strict`; CONFIG may be denied."""
+        if not self.strict:
+            return
+        try:
+            flat = ask("CONFIG", "GET", "append*")
+        except redis.ResponseError:
+            return  # `check_server` says that it could not be looked at
+        found = {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
+        if found.get("appendonly") == "yes" and found.get("appendfsync") == "always":
+            return
+        cause = f"HEADGATE_DURABILITY is strict, and it has appendonly {found.get('appendonly')}, "
+        cause += f"appendfsync {found.get('appendfsync')}"
+        hint = "Set appendonly yes and appendfsync always in its configuration, or unset HEADGATE_DURABILITY."
+        raise RedisRefused(address, cause, code="durability", hint=hint)
 
 
 def version_tuple(text: str) -> tuple[int, ...]:
@@ -68,10 +106,11 @@ class ServerState:
     problems: tuple[str, ...]
 
 
-def check_server(client: redis.Redis, address: str) -> ServerState:
+def check_server(client: redis.Redis, address: str, *, strict: bool = False) -> ServerState:
     """Look at a server once, at the start of a process; RedisRefused when it would lose runs or take no changes.
 
-    A server without persistence works and is named among the problems. Read rights for CONFIG are not needed.
+    A server without persistence works and is named among the problems, as is one that does not tell when it writes to
+    its disk though `strict` asks for that. Read rights for CONFIG are not needed.
     """
     with translated(address):
         info: dict[str, Any] = client.info()
@@ -95,7 +134,7 @@ def check_server(client: redis.Redis, address: str) -> ServerState:
         run_id=facts.run_id,
         persistence=persistence,
         eviction_policy=policy,
-        problems=tuple(_problems(info, persistence, policy)),
+        problems=tuple(_problems(info, persistence, policy, unknown=strict and sync is None)),
     )
 
 
@@ -114,8 +153,12 @@ def _persistence(info: dict[str, Any], save: str | None, sync: str | None) -> st
     return "rdb" if save else "none"
 
 
-def _problems(info: dict[str, Any], persistence: str, policy: str) -> list[str]:
+def _problems(info: dict[str, Any], persistence: str, policy: str, *, unknown: bool) -> list[str]:
     problems = []
+    if unknown:
+        problems.append(
+            "HEADGATE_DURABILITY is strict, but CONFIG is denied: look yourself that appendfsync is always."
+        )
     if persistence == "none":
         problems.append("Redis keeps nothing on disk: a restart loses every run. Set appendonly yes.")
     if persistence == "rdb":

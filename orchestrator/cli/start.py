@@ -91,7 +91,7 @@ class Watched:
         self.embedded: EmbeddedRedis | None = None
         self.seen = (0, 0)
         if chosen.redis_url is None:
-            self.embedded = EmbeddedRedis.acquire(chosen.home, prefix=chosen.prefix)
+            self.embedded = EmbeddedRedis.acquire(chosen.home, prefix=chosen.prefix, strict=chosen.strict)
             self.seen = self.socket()
         self.complained = -COMPLAIN_SECONDS
         try:

@@ -31,7 +31,7 @@ def version(output: Output) -> None:
     from queues.keys import Keys
 
     chosen = settings()
-    address, redis_version = redis_in_use(chosen, output)
+    address, redis_version, installation = redis_in_use(chosen, output)
     output.record(
         {
             "version": installed_version(),
@@ -40,15 +40,17 @@ def version(output: Output) -> None:
             "redis_url": address,
             "redis_version": redis_version,
             "rq_key_prefix": Keys(chosen.prefix).rq,
+            "installation": installation,
             "profile": "default",
         }
     )
 
 
-def redis_in_use(chosen: Settings, output: Output) -> tuple[str, str | None]:
-    """Address (without password) and version of Redis: the one that runs, or the program that would be started."""
+def redis_in_use(chosen: Settings, output: Output) -> tuple[str, str | None, str | None]:
+    """Address (without password) and version of Redis, that runs or would be started, and whose data it holds."""
     from queues.connection import connect
     from queues.errors import HeadgateQueueError
+    from queues.keys import Keys
     from queues.redis_binary import find_binary
     from queues.redis_home import RedisHome
     from queues.redis_server import running_url
@@ -56,9 +58,10 @@ def redis_in_use(chosen: Settings, output: Output) -> tuple[str, str | None]:
     address = chosen.redis_address or f"unix://{RedisHome.under(chosen.home).socket}"
     try:
         if chosen.redis_url is None and running_url(chosen.home) is None:
-            return address, find_binary().version
+            return address, find_binary().version, None
         with connect(chosen.redis_url or address) as redis:
-            return address, str(redis.info("server")["redis_version"])
+            found: bytes | None = redis.hget(Keys(chosen.prefix).recovery, "installation")
+            return address, str(redis.info("server")["redis_version"]), found.decode() if found else None
     except HeadgateQueueError as error:
         output.note(f"Warning: {error}")
-        return address, None
+        return address, None, None

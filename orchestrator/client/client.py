@@ -13,6 +13,7 @@ from orchestrator.store import Store
 from queues.connection import connect, masked
 from queues.recovery import Greeting, WindowLength
 from queues.redis_server import EmbeddedRedis
+from queues.server_check import Demands
 
 ANSWER_SECONDS = 2.2
 """How long an answer of Redis may take: a command that finds none ends within 3 seconds, its own start included."""
@@ -37,11 +38,17 @@ class Client(DeploymentVerbs, WorkQueueVerbs, AgentVerbs):
         Without a Redis URL it is the embedded Redis of the home folder, which is started when it does not run.
         """
         settings = settings or Settings.load()
-        embedded = None if settings.redis_url else EmbeddedRedis.acquire(settings.home, prefix=settings.prefix)
+        embedded = (
+            None
+            if settings.redis_url
+            else EmbeddedRedis.acquire(settings.home, prefix=settings.prefix, strict=settings.strict)
+        )
         url = embedded.url if embedded else settings.redis_url or ""
         try:
             length = WindowLength(lease_seconds=settings.lease_seconds, grace_seconds=settings.grace_seconds)
-            redis = connect(url, timeout=ANSWER_SECONDS, greet=Greeting(settings.prefix, length=length))
+            demands = Demands(installation=settings.installation, strict=settings.strict)
+            greeting = Greeting(settings.prefix, length=length, demands=demands)
+            redis = connect(url, timeout=ANSWER_SECONDS, greet=greeting)
             silent = settings.lease_seconds + settings.grace_seconds
             store = Store(redis, settings.prefix, silent_seconds=silent)
         except BaseException:

@@ -11,9 +11,9 @@ def _log() -> Any:
     return import_module("structlog").get_logger("headgate.scheduler")
 
 
-def started(*, redis: str, owner: str) -> None:
+def started(*, redis: str, owner: str, installation: str | None) -> None:
     """Say that the process is up."""
-    _log().info("started", redis=redis, owner=owner)
+    _log().info("started", redis=redis, owner=owner, installation=installation)
 
 
 def risky_redis(*, problem: str) -> None:
@@ -34,6 +34,15 @@ def leads(*, epoch: int) -> None:
 def stands_by(*, epoch: int) -> None:
     """Say that another scheduler works, and this one waits for its end."""
     _log().info("stands_by", epoch=epoch)
+
+
+def strange_data(*, found: str) -> None:
+    """Say that the data in Redis were replaced, and how to go on; nothing is done to them until then."""
+    _log().error(
+        "strange_data",
+        found=f"the data in Redis are not those that this scheduler knew: {found}; it makes no runs and frees none",
+        hint="point HEADGATE_REDIS_URL to the right server, or restart this scheduler to take these data as they are",
+    )
 
 
 def ticked(*, made: int, skipped: int, seconds: float) -> None:

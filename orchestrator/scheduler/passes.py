@@ -15,9 +15,13 @@ from orchestrator.scheduler.tick import Reached, nowhere, tick
 from orchestrator.store import Store
 from queues.clock import seconds_to_us
 from queues.errors import HeadgateQueueError, OutOfMemory, RedisFailure
+from queues.recovery import WindowLength
 
 LONGEST_SLEEP = 1.0
 """A lease may be taken right after a pass, and leases last for at least a second: none is missed."""
+
+BEATS = 3
+"""How many beats fall into a silence of Redis that would be noticed, so that a late one is not taken for it."""
 
 STANDBY_SECONDS = 1.0
 AFTER_FAILURE = 5.0
@@ -57,7 +61,7 @@ class Passes:
         rescue: Rescue,
         retention: Retention,
         *,
-        grace_seconds: float = 2.0,
+        length: WindowLength | None = None,
         reached: Reached = nowhere,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -65,11 +69,14 @@ class Passes:
         self._leadership = leadership
         self._rescue = rescue
         self._retention = retention
-        self._grace_us = seconds_to_us(grace_seconds)
+        length = length or WindowLength()
+        self._grace_us = seconds_to_us(length.grace_seconds)
+        self._longest_sleep = min(LONGEST_SLEEP, length.silence_seconds / BEATS)
         self._reached = reached
         self._clock = clock
         self._repair_at = self._retention_at = self._trim_at = clock()
         self._leading: bool | None = None
+        self._strange: str | None = None
         self.duties = (
             Duty(name="promote", wait=lambda pulse: pulse.seconds_until(pulse.next_delayed_us), do=self._promote),
             Duty(name="tick", wait=lambda pulse: pulse.seconds_until(pulse.next_due_us), do=self._tick),
@@ -95,7 +102,7 @@ class Passes:
         if any(busy):
             return 0.0
         until_next = min(self._seconds_to(duty, pulse) for duty in self.duties)
-        return max(min(LONGEST_SLEEP, until_next) - (self._clock() - began), 0.0)
+        return max(min(self._longest_sleep, until_next) - (self._clock() - began), 0.0)
 
     def _seconds_to(self, duty: Duty, pulse: Pulse) -> float:
         return max(duty.wait(pulse), duty.not_before - self._clock())
@@ -114,6 +121,9 @@ class Passes:
         return False
 
     def _note(self, pulse: Pulse) -> None:
+        if pulse.strange and pulse.strange != self._strange:
+            events.strange_data(found=pulse.strange)
+        self._strange = pulse.strange
         if pulse.leading != self._leading:
             (events.leads if pulse.leading else events.stands_by)(epoch=pulse.epoch)
             self._leading = pulse.leading
@@ -137,8 +147,9 @@ class Passes:
         return self._rescue.expire()
 
     def _repair(self, _pulse: Pulse) -> bool:
-        self._repair_at = self._clock() + REPAIR_SECONDS
-        return self._rescue.repair()
+        more = self._rescue.repair()
+        self._repair_at = self._clock() + (0.0 if more else REPAIR_SECONDS)
+        return more
 
     def _retain(self, _pulse: Pulse) -> bool:
         more = self._retention.step().more

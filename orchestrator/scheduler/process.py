@@ -22,10 +22,10 @@ from queues.errors import HeadgateQueueError, RedisFailure
 from queues.events import to_stderr
 from queues.keys import SCHEDULER
 from queues.leases import Leases
-from queues.recovery import Greeting, Recovery, WindowLength
+from queues.recovery import FRESH_SECONDS, Greeting, WindowLength
 from queues.redis_server import EmbeddedRedis
 from queues.repair import Repair
-from queues.server_check import check_server
+from queues.server_check import Demands, check_server
 from queues.wakeups import wait_for_wake
 
 EXACT_SECONDS = 0.12
@@ -48,15 +48,21 @@ class Scheduler:
 
     def __init__(self, settings: Settings, *, reached: Reached = nowhere) -> None:
         self._settings = settings
-        self._embedded = None if settings.redis_url else EmbeddedRedis.acquire(settings.home, prefix=settings.prefix)
+        self._embedded = (
+            None
+            if settings.redis_url
+            else EmbeddedRedis.acquire(settings.home, prefix=settings.prefix, strict=settings.strict)
+        )
         self._url = self._embedded.url if self._embedded else settings.redis_url or ""
         length = WindowLength(lease_seconds=settings.lease_seconds, grace_seconds=settings.grace_seconds)
-        greeting = Greeting(settings.prefix, length=length)
+        demands = Demands(installation=settings.installation, strict=settings.strict)
+        greeting = Greeting(settings.prefix, length=length, demands=demands)
         client = connect(self._url, name="headgate-scheduler", greet=greeting)
-        self._problems = check_server(client, masked(self._url)).problems
+        self._problems = check_server(client, masked(self._url), strict=settings.strict).problems
         self._store = Store(client, settings.prefix)
         self._waiting = connect_blocking(self._url, longest_block=LONGEST_PAUSE, greet=greeting)
-        self._leadership = Leadership(self._store)
+        self._installation = greeting.installation
+        self._leadership = Leadership(self._store, length=length, installation=self._installation)
         self._passes = passes_of(settings, self._store, self._leadership, length, reached)
         self._away_since: float | None = None
         self._told_at = -TOLD_EVERY
@@ -64,7 +70,7 @@ class Scheduler:
 
     def run(self) -> None:
         """Work until a signal comes."""
-        events.started(redis=masked(self._url), owner=self._leadership.owner)
+        events.started(redis=masked(self._url), owner=self._leadership.owner, installation=self._installation)
         for problem in self._problems:
             events.risky_redis(problem=problem)
         with Stopping() as stopping, contextlib.suppress(Interrupted):
@@ -128,9 +134,9 @@ def passes_of(
     """The passes of a scheduler with these settings."""
     leases = Leases(store.scripts, grace_seconds=settings.grace_seconds, lease_seconds=settings.lease_seconds)
     repair = Repair(store.scripts, lease_seconds=settings.lease_seconds)
-    rescue = Rescue(leases, Recovery(store.scripts, length=length), repair)
+    rescue = Rescue(leases, repair, fresh_seconds=min(FRESH_SECONDS, length.silence_seconds))
     retention = Retention(store, run_days=settings.run_retention_days, log_days=settings.log_retention_days)
-    return Passes(store, leadership, rescue, retention, grace_seconds=settings.grace_seconds, reached=reached)
+    return Passes(store, leadership, rescue, retention, length=length, reached=reached)
 
 
 def main(settings: Settings | None = None) -> None:

@@ -3,7 +3,7 @@
 from orchestrator.scheduler import events
 from queues.errors import WrongKeyType
 from queues.leases import Leases
-from queues.recovery import Recovery
+from queues.recovery import FRESH_SECONDS
 from queues.repair import Repair
 
 REPAIR_SECONDS = 1.0
@@ -12,26 +12,25 @@ REPAIR_SECONDS = 1.0
 class Rescue:
     """Two passes. Expiry looks at Redis when the earliest lease may have ended; repair goes by the clock."""
 
-    def __init__(self, leases: Leases, recovery: Recovery, repair: Repair) -> None:
+    def __init__(self, leases: Leases, repair: Repair, *, fresh_seconds: float = FRESH_SECONDS) -> None:
         self._leases = leases
-        self._recovery = recovery
         self._repair = repair
+        self._fresh_seconds = fresh_seconds
         self._wrong: tuple[WrongKeyType, ...] = ()
 
     def expire(self) -> bool:
         """Take runs of lost agents back; says whether there were any.
 
-        The clock of Redis is looked at first: after a jump no lease may be judged by it.
+        Only right after a beat, which has seen whether Redis took writes all the time and whether its clock jumped.
         """
-        self._recovery.observe()
-        return self._leases.expire_once().count > 0
+        return self._leases.expire_once(fresh_seconds=self._fresh_seconds).count > 0
 
     def repair(self) -> bool:
-        """Bring records, lists and rq's mirror together again; says whether anything had to be repaired."""
+        """Bring records, lists and rq's mirror together again; says whether the time did not suffice for all."""
         repaired = self._repair.repair_once()
         if repaired.count:
             events.repaired(counts={kind: count for kind, count in repaired.counts.items() if count})
         if repaired.wrong and repaired.wrong != self._wrong:
             events.wrong_keys(problems=[str(wrong) for wrong in repaired.wrong])
         self._wrong = repaired.wrong
-        return repaired.count > 0
+        return repaired.more

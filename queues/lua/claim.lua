@@ -97,6 +97,7 @@ local function claim()
 end
 
 local function note_idle(count, more)
+  even_when_full()
   local queues = table.concat(A.queues, '\n')
   if count >= A.count or more then return unidle(A.agent, queues) end
   for _, queue in ipairs(A.queues) do call('ZADD', P .. 'idle:' .. queue, 'NX', AT, A.agent) end

@@ -1,8 +1,11 @@
 -- expire.lua: one pass over leases that ended longer ago than the grace: a new token, and back into line or CRASHED.
 -- KEYS[1] prefix
--- ARGV[1] limit, grace_us, lease_us (of queues that have none of their own)
+-- ARGV[1] limit, grace_us, lease_us (of queues that have none of their own), fresh_us? (how long ago the scheduler's beat may be)
 -- Returns requeued, crashed, cancelled (lists of ids), hold_us, more.
-local hold = tonumber(call('HGET', P .. 'recovery', 'no_expiry_before') or 0) - NOW
+local recovery = call('HMGET', P .. 'recovery', 'no_expiry_before', 'beat')
+local hold = tonumber(recovery[1] or 0) - NOW
+-- A scheduler that was frozen since its beat does not know whether Redis took writes meanwhile: it beats again first.
+if A.fresh_us and math.abs(NOW - tonumber(recovery[2] or 0)) > A.fresh_us then hold = math.max(hold, 1) end
 if hold > 0 then return done({requeued = {}, crashed = {}, cancelled = {}, hold_us = hold, more = false}) end
 
 even_when_full()

@@ -128,6 +128,7 @@ local function set_aside(id)
   if found ~= 'hash' and found ~= 'none' then drop(id, 'unreadable') end
 end
 
+even_when_full()
 for _, id in ipairs(A.runs) do
   if not pcall(mend, id) then
     damaged[#damaged + 1] = id

@@ -117,6 +117,7 @@ local function look_at(queue)
   queued, held = queued + standing, held + holding
 end
 
+even_when_full()
 for _, queue in ipairs(call('SMEMBERS', P .. 'queues')) do
   -- A key of another type stops the look at its queue only.
   if not pcall(look_at, queue) then damaged[#damaged + 1] = queue end

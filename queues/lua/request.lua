@@ -5,6 +5,7 @@
 local key = P .. 'agent:' .. A.agent
 if call('EXISTS', key) == 0 then return done({known = false}) end
 local before = call('HGET', key, 'request') or nil
+even_when_full()
 -- A stop that was asked for is not taken back by a drain.
 if before ~= A.request and before ~= 'stop' then
   call('HSET', key, 'request', A.request)

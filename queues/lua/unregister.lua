@@ -5,6 +5,7 @@
 local key, worker = P .. 'agent:' .. A.agent, P .. 'rq:worker:' .. A.agent
 if call('HGET', key, 'instance') ~= A.instance then return done({left = false, released = {}}) end
 
+even_when_full()
 local released = {}
 for _, id in ipairs(call('SMEMBERS', P .. 'agentruns:' .. A.agent)) do
   local run = load(id)

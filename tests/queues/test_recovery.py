@@ -8,9 +8,8 @@ import pytest
 
 from queues.claims import Held
 from queues.connection import connect
-from queues.recovery import Greeting, Recovery, WindowLength
+from queues.recovery import Greeting, WindowLength
 from queues.redis_server import EmbeddedRedis
-from queues.scripts import Scripts
 from queues.states import State
 from tests.queues.floor import Floor
 from tests.support.redis_users import end_of_server
@@ -18,7 +17,13 @@ from tests.support.redis_users import end_of_server
 
 def greet(floor: Floor, run_id: str) -> None:
     """Greet as a new connection to a server of that run id does."""
-    floor.scripts.call("greet", run_id=run_id, **WindowLength().arguments())
+    floor.scripts.call("greet", run_id=run_id, installation="i1", **WindowLength().arguments())
+
+
+def window(redis):
+    """When nothing expires and nobody claims until, and why; None when there never was a window."""
+    found = redis.hmget("{headgate}:recovery", "no_expiry_before", "no_claims_before", "reason")
+    return None if found[0] is None else (int(found[0]), int(found[1] or 0), found[2].decode())
 
 
 def lose_tail(floor: Floor, before: dict[bytes, bytes]) -> None:
@@ -30,33 +35,32 @@ def lose_tail(floor: Floor, before: dict[bytes, bytes]) -> None:
 
 def test_the_first_greeting_ever_opens_no_window(floor):
     greet(floor, "one")
-    assert Recovery(floor.scripts).window() is None
+    assert window(floor.redis) is None
 
 
 def test_the_same_server_opens_no_window_again(floor):
     greet(floor, "one")
     greet(floor, "one")
-    assert Recovery(floor.scripts).window() is None
+    assert window(floor.redis) is None
 
 
 def test_another_server_opens_one(floor):
     greet(floor, "one")
     greet(floor, "two")
-    window = Recovery(floor.scripts).window()
+    no_expiry, no_claims, reason = window(floor.redis)
     now = floor.scripts.now_us()
-    assert window is not None
-    assert window.reason == "Redis was restarted"
-    assert window.no_claims_before_us == pytest.approx(now + 2_000_000, abs=1_000_000)
-    assert window.no_expiry_before_us == pytest.approx(now + 32_000_000, abs=1_000_000)
+    assert reason == "Redis was restarted"
+    assert no_claims == pytest.approx(now + 2_000_000, abs=1_000_000)
+    assert no_expiry == pytest.approx(now + 32_000_000, abs=1_000_000)
 
 
 def test_a_server_that_ended_cleanly_is_followed_without_a_window(floor):
     greet(floor, "one")
     floor.redis.hset(floor.keys.recovery, "ended_cleanly", "one")
     greet(floor, "two")
-    assert Recovery(floor.scripts).window() is None
+    assert window(floor.redis) is None
     greet(floor, "three")
-    assert Recovery(floor.scripts).window() is not None
+    assert window(floor.redis) is not None
 
 
 def test_nobody_claims_for_two_seconds(floor):
@@ -122,7 +126,7 @@ def test_a_killed_server_opens_a_window_and_tells_who_knew_the_one_before(own_re
     own_redis.restart()
     assert client.ping()
     assert returns == [True]
-    assert Recovery(Scripts(client)).window() is not None
+    assert window(client) is not None
 
 
 def test_the_embedded_server_ends_cleanly_and_comes_back_without_a_window():
@@ -130,25 +134,6 @@ def test_the_embedded_server_ends_cleanly_and_comes_back_without_a_window():
     for _ in range(2):
         with EmbeddedRedis.acquire(home) as held:
             client = connect(held.url, greet=Greeting())
-            assert Recovery(Scripts(client)).window() is None
+            assert window(client) is None
         end_of_server(home)
     shutil.rmtree(home)
-
-
-@pytest.mark.parametrize(("seconds", "words"), [(3600, "forward by 3600"), (-86400, "back by 86400")])
-def test_a_jump_of_the_clock_opens_a_window(floor, seconds, words):
-    recovery = Recovery(floor.scripts)
-    assert recovery.observe() is None
-    floor.start("r1")
-    floor.travel(seconds)
-    assert recovery.observe() == pytest.approx(seconds, abs=1)
-    assert words in recovery.window().reason
-    assert floor.leases.expire_once().count == 0
-
-
-def test_time_that_passes_for_both_clocks_is_no_jump(floor):
-    own = iter([0.0, 0.0, 3600.0, 3600.0])
-    recovery = Recovery(floor.scripts, clock=lambda: next(own), length=WindowLength(lease_seconds=3))
-    recovery.observe()
-    floor.travel(3600)
-    assert recovery.observe() is None

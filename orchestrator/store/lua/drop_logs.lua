@@ -3,6 +3,7 @@
 -- ARGV[1] runs (list), why (one word kept on the record of runs that are still listed)
 -- Returns how many were removed.
 local sizes, count = P .. 'log_sizes', 0
+even_when_full() -- it makes room
 for _, run in ipairs(A.runs) do
   local known = call('HGET', sizes, run)
   local bytes = tonumber(string.match(known or '0', '^%d+'))
