@@ -10,9 +10,10 @@ def _log() -> Any:
     return import_module("structlog").get_logger("headgate.agent")
 
 
-def started(*, agent: str, queues: tuple[str, ...], limit: int, freed: int, swept: int) -> None:
-    """The agent is registered and begins to claim."""
-    _log().info("agent started", agent=agent, queues=",".join(queues), limit=limit, freed=freed, swept=swept)
+def started(*, agent: str, queues: tuple[str, ...], limit: int, freed: int, swept: int, ends_runs_by: str) -> None:
+    """The agent is registered and begins to claim; `ends_runs_by` is `control group` or `process tree`."""
+    told = {"freed": freed, "swept": swept, "ends_runs_by": ends_runs_by}
+    _log().info("agent started", agent=agent, queues=",".join(queues), limit=limit, **told)
 
 
 def risky_redis(*, problem: str) -> None:
@@ -23,6 +24,11 @@ def risky_redis(*, problem: str) -> None:
 def few_descriptors(*, granted: int, needed: int) -> None:
     """The limit of open files is too low for as many runs as the agent may hold."""
     _log().warning("too few open files allowed for --limit runs; raise `ulimit -n`", granted=granted, needed=needed)
+
+
+def not_contained(*, run: str, cause: str) -> None:
+    """A run's process could not be moved into a control group of its own."""
+    _log().warning("run has no control group of its own; its process tree is ended instead", run=run, cause=cause)
 
 
 def launched(*, run: str, name: str, deployment: str, attempt: int, pid: int) -> None:

@@ -1,8 +1,8 @@
 """Which processes belong to which run, also those that have left its session: nothing of a run outlives its slot.
 
-The supervisor adopts the orphans of everything below it. An orphan belongs to the run whose id stands in its
-environment, else to the run whose session it is in; one that hid both may belong to any run that was there when it was
-first seen, and is ended with the last of them.
+The supervisor adopts the orphans of everything below it. An orphan belongs to the run whose control group it is in,
+else to the one whose id stands in its environment, else to the one whose session it is in. One that hid all of these
+may belong to any run that was there when it was first seen, and is ended with the last of them.
 """
 
 import os
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
+from agent.containment import Containment
 from agent.kernel import own_children
 from agent.leftovers import RUN_VARIABLE
 from agent.process_tree import Process, descendants, environment_value, facts, kill_all, send_group
@@ -26,9 +27,10 @@ class Ended(NamedTuple):
 
 
 class Families:
-    """The processes of all runs of this supervisor."""
+    """The processes of all runs of this supervisor; `containment` where control groups are permitted."""
 
-    def __init__(self) -> None:
+    def __init__(self, containment: Containment | None = None) -> None:
+        self._containment = containment
         self._run_of: dict[int, str] = {}
         self._first: dict[str, int] = {}
         self._sessions: dict[str, int] = {}
@@ -41,12 +43,16 @@ class Families:
         self._run_of[pid] = run_id
         self._first[run_id] = pid
         self._sessions[run_id] = pid
+        if self._containment is not None:
+            self._containment.put(run_id, pid)
 
     def forget(self, run_id: str) -> None:
         """Note that nothing of a run is left."""
         self._sessions.pop(run_id, None)
         for owners in self._orphans.values():
             owners.discard(run_id)
+        if self._containment is not None:
+            self._containment.forget(run_id)
 
     def reap(self) -> Iterator[Ended]:
         """Collect every child that has ended; orphans among them silently."""
@@ -57,8 +63,10 @@ class Families:
                 return
             if found is None:
                 return
-            pid, status, usage = os.wait4(found.si_pid, 0)
-            run_id = self._run_of.pop(pid, None)
+            run_id = self._run_of.pop(found.si_pid, None)
+            if run_id is not None and self._containment is not None:
+                self._containment.settle(run_id)
+            _, status, usage = os.wait4(found.si_pid, 0)
             if run_id is not None:
                 del self._first[run_id]
                 yield Ended(run_id, status, usage.ru_maxrss, usage.ru_utime + usage.ru_stime)
@@ -70,6 +78,8 @@ class Families:
 
     def kill(self, run_id: str) -> None:
         """SIGKILL to every process of a run that can be found now."""
+        if self._containment is not None:
+            self._containment.kill(run_id)
         left = self.left_of(run_id)
         if (pid := self._first.get(run_id)) is not None:
             with suppress(ProcessLookupError):
@@ -77,8 +87,15 @@ class Families:
             send_group(pid, signal.SIGKILL)
         kill_all(left)
 
+    def is_empty(self, run_id: str) -> bool:
+        """Whether nothing is left of a run whose first process has ended."""
+        if self._containment is not None and self._containment.holds(run_id):
+            return False
+        # Looked at twice: the kernel's list of children may miss one while others in it come and go.
+        return not (self.left_of(run_id) or self.left_of(run_id))
+
     def left_of(self, run_id: str) -> list[Process]:
-        """Living processes of a run besides its first one."""
+        """Living processes of a run besides its first one, as far as the tree and the marks show them."""
         self._look_for_orphans()
         first = self._first.get(run_id)
         found = list(descendants(first)) if first is not None else []
@@ -99,6 +116,9 @@ class Families:
         self._orphans = there
 
     def _owners(self, pid: int, session: int) -> set[str]:
+        contained = self._containment.owner(pid) if self._containment is not None else None
+        if contained is not None:
+            return {contained}
         marked = environment_value(pid, RUN_VARIABLE)
         if marked is not None:
             return {marked} & self._sessions.keys()

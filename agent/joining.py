@@ -40,7 +40,7 @@ class Joining:
         self._options = options
         self._bridge = bridge
         self._identity = ProcessIdentity.here()
-        self._instance = str(uuid.uuid4())
+        self.instance = str(uuid.uuid4())
 
     def join(self) -> Joined:
         """Take the first name that can be had; AgentNameTaken when a living agent has the one that is wanted."""
@@ -67,7 +67,7 @@ class Joining:
 
     def leave(self, name: str) -> None:
         """Give the name back."""
-        self._presence.unregister(name, self._instance)
+        self._presence.unregister(name, self.instance)
 
     def _try(self, name: str) -> Joined | Clash:
         # Swept first: what a dead holder left must be gone before its runs go back into line.
@@ -85,7 +85,7 @@ class Joining:
             name,
             self._options.queues,
             limit=self._options.limit,
-            instance=self._instance,
+            instance=self.instance,
             identity=self._identity,
             takeover=takeover,
             info={"version": installed_version()},

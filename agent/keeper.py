@@ -3,8 +3,9 @@
 Duties:
 1. Start the supervisor in a session of its own, so that Ctrl-C of a terminal reaches the keeper only.
 2. Pass SIGTERM, SIGINT and SIGHUP on as SIGTERM; a second one makes the supervisor stop waiting for its runs.
-3. When the supervisor dies, kill whatever is left of its tree (this process adopts every orphan below it), then start
-   it again: after 1 s, doubling to 30 s while it keeps dying, from 1 s again once one has lived for 60 s.
+3. When the supervisor dies, kill whatever is left of its tree (this process adopts every orphan below it) and of its
+   control group, then start it again: after 1 s, doubling to 30 s while it keeps dying, from 1 s again once one has
+   lived for 60 s.
 4. End with the supervisor's exit code when that was a clean end (0) or a refusal that a new try cannot cure (2 to 5).
 5. Reap every child, also as process 1 of a container.
 
@@ -18,6 +19,7 @@ import sys
 from contextlib import suppress
 from typing import NoReturn
 
+from agent.control_group import ControlGroup, group_of_supervisor
 from agent.kernel import adopt_orphans, boot_time, hide_memory, own_children
 
 KEEPER_VARIABLE = "HEADGATE_KEEPER"
@@ -70,6 +72,7 @@ class Keeper:
         self.asked_to_end = False
         self.deaths = 0
         self.supervisor = 0
+        self.group: ControlGroup | None = None
         # Children that came with an exec, such as the guard of an embedded Redis, are not the supervisor's tree.
         self.spared = set(own_children())
 
@@ -111,23 +114,33 @@ class Keeper:
         code = None
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
                 return code
-            if pid == 0:
+            if found is None:
                 return code
+            if found.si_pid == self.supervisor:
+                # Not reaped yet: its number is its own, and the kernel still says where it was.
+                self.group = group_of_supervisor(self.supervisor)
+            pid, status = os.waitpid(found.si_pid, 0)
             self.spared.discard(pid)
             if pid == self.supervisor:
                 code = os.waitstatus_to_exitcode(status)
 
     def clear_tree(self) -> None:
         """Kill what the supervisor left behind until nothing is: children of the killed become our own in turn."""
+        if self.group is not None:
+            self.group.kill()
         self.reap()
         while left := [pid for pid in own_children() if pid not in self.spared]:
             for pid in left:
                 os.kill(pid, signal.SIGKILL)
             signal.sigtimedwait((signal.SIGCHLD,), 0.02)
             self.reap()
+        if self.group is not None:
+            # Kept should anything be in it, stuck in the kernel: the next sweep looks again.
+            self.group.remove()
+            self.group = None
 
     def pause(self, seconds: float) -> bool:
         """Wait before the next start; true when a signal to end came meanwhile."""

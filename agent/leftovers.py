@@ -1,16 +1,18 @@
 """The sweep: what runs of a dead supervisor of this agent left behind is killed before anything is claimed.
 
 Every process of a run carries `HEADGATE_AGENT=<installation>/<agent>/<numbering>/<pid>.<start time>` in its
-environment: which agent started it, and which of its supervisors. Processes of a living supervisor, of another agent,
-of another installation or of another container are strangers and stay. A process that was started with an emptied
-environment is found only as a descendant of one that was not.
+environment: which agent started it, and which of its supervisors. Where control groups are permitted, the supervisor's
+has the same in its name. Processes of a living supervisor, of another agent, of another installation or of another
+container are strangers and stay. Without a group, a process that was started with an emptied environment is found
+only as a descendant of one that was not.
 """
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from agent.control_group import PREFIX, ControlGroup, all_groups
 from agent.process_tree import (
     Process,
     all_processes,
@@ -58,12 +60,32 @@ class Mark(NamedTuple):
         return self[:3] == heir[:3] and self.supervisor != heir.supervisor and not is_alive(self.supervisor)
 
 
-def leftovers(heir: Mark) -> Iterator[Process]:
-    """Living processes, with all below them, that dead supervisors of this agent started."""
+def group_name(mark: Mark) -> str:
+    """What the control group of a supervisor is called."""
+    return PREFIX + str(mark).replace("/", ":")
+
+
+def left_groups(heir: Mark) -> list[ControlGroup]:
+    """The control groups that dead supervisors of this agent left; empty ones of other dead supervisors are removed."""
+    found = []
+    for group in all_groups():
+        mark = Mark.parse(group.name.removeprefix(PREFIX).replace(":", "/"))
+        if mark is None or mark.numbering != heir.numbering or is_alive(mark.supervisor):
+            continue
+        if mark.left_behind_for(heir):
+            found.append(group)
+        else:
+            group.remove()
+    return found
+
+
+def leftovers(heir: Mark, groups: Iterable[ControlGroup] = ()) -> Iterator[Process]:
+    """Living processes, with all below them, that dead supervisors of this agent started, or that are in `groups`."""
+    left = {pid for group in groups for pid in group.members()}
     for pid in all_processes():
         text = environment_value(pid, AGENT_VARIABLE) if pid != os.getpid() else None
         mark = Mark.parse(text) if text else None
-        if mark is None or not mark.left_behind_for(heir):
+        if pid not in left and (mark is None or not mark.left_behind_for(heir)):
             continue
         found = facts(pid)
         if found is not None and not found.dead:
@@ -75,10 +97,18 @@ def sweep(heir: Mark, *, patience: float = 10.0) -> int:
     """Kill all leftovers and answer how many there were; TimeoutError when some are still there after `patience`."""
     killed = 0
     deadline = time.monotonic() + patience
-    while left := set(leftovers(heir)):
+    while True:
+        groups = left_groups(heir)
+        left = set(leftovers(heir, groups))
+        if not left and not any(group.is_populated() for group in groups):
+            break
         killed += kill_all(left)
+        for group in groups:
+            group.kill()
         if time.monotonic() > deadline:
             numbers = ", ".join(str(process.pid) for process in left)
             raise TimeoutError(f"processes of earlier runs of this agent can not be killed: {numbers}")
         time.sleep(0.01)
+    for group in groups:
+        group.remove()
     return killed

@@ -2,7 +2,8 @@
 
 Duties, in this order:
 1. Adopt the orphans of everything it will start; end when its keeper ends.
-2. Reach Redis, look that its work queues exist, take its name, sweep what a dead supervisor of that name left behind.
+2. Reach Redis, look that its work queues exist, sweep what a dead supervisor of its name left behind, take the name,
+   enter a control group of its own where that is permitted.
 3. Serve: `agent.supervision` decides, `agent.shell` performs, until it decides to leave.
 4. Unregister, and end with 0. Exit codes of refusals stand in `agent.options`.
 """
@@ -20,6 +21,7 @@ from agent import events
 from agent.background_writer import BackgroundWriter
 from agent.calls import Calls
 from agent.claiming import Claiming
+from agent.containment import Containment, contain
 from agent.errors import AgentError
 from agent.joining import Joined, Joining
 from agent.keeper import KEEPER_VARIABLE
@@ -93,6 +95,11 @@ def exit_code(error: Exception) -> int:
     return 2 if isinstance(error, InvalidAddress) else 1
 
 
+def ends_runs_by(containment: Containment | None) -> str:
+    """How the processes of a run are found, for those who look at the agent."""
+    return "process tree" if containment is None else "control group"
+
+
 class Supervisor:
     """Puts the parts of one agent together and runs them; see the module for the duties."""
 
@@ -114,13 +121,16 @@ class Supervisor:
         presence = Presence(store.scripts, silent_seconds=self.options.lease_seconds + self.options.grace_seconds)
         joining = Joining(presence, self.options, self.bridge)
         joined = joining.join()
-        shell = self._shell(store, joining, joined, kept)
+        group = contain(joined.mark)
+        containment = Containment(group, post=self.mailbox.post) if group is not None else None
+        shell = self._shell(store, joining, joined, kept, containment)
         events.started(
             agent=joined.name,
             queues=self.options.queues,
             limit=self.options.limit,
             freed=joined.freed,
             swept=joined.swept,
+            ends_runs_by=ends_runs_by(containment),
         )
         self._serve(shell, signals)
         self._leave(shell)
@@ -148,7 +158,9 @@ class Supervisor:
                 events.risky_redis(problem=problem)
         return store
 
-    def _shell(self, store: Store, joining: Joining, joined: Joined, kept: set[str]) -> Shell:
+    def _shell(
+        self, store: Store, joining: Joining, joined: Joined, kept: set[str], containment: Containment | None
+    ) -> Shell:
         options, post, patience = self.options, self.mailbox.post, self.patience
         claims = partial(
             Claims,
@@ -165,12 +177,14 @@ class Supervisor:
             post=post,
             patience=patience,
         )
-        renewals = Renewals(claims(self.clients.scripts(self.clients.renewals)), post=post)
+        info = {"instance": joining.instance, "ends_runs_by": ends_runs_by(containment)}
+        renewals = Renewals(claims(self.clients.scripts(self.clients.renewals)), info=info, post=post)
         shipped = Store(self.clients.shipping, options.prefix)
         shipping = Shipping(shipped.logs, shipped.tasks, post=post, patience=patience)
         wake_list = store.keys.wake(joined.name)
         waking = Waking(self.clients.waking, wake_list, post=post, patience=patience)
         threads: list[threading.Thread] = [calls, renewals, shipping, waking]
+        threads += [containment] if containment is not None else []
         if options.rq_commands:
             channel = self.bridge.command_channel(joined.name)
             threads.append(
@@ -187,6 +201,7 @@ class Supervisor:
             renewals=renewals,
             shipping=shipping,
             dead_man=DeadManTimer(),
+            containment=containment,
         )
         return Shell(hands)
 

@@ -5,7 +5,7 @@ tells whether Redis is away (nobody can claim) or this agent is cut off (another
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from queue import SimpleQueue
 
 from agent import events
@@ -21,11 +21,15 @@ LEVELS = {"drain": EndLevel.DRAIN, "stop": EndLevel.STOP}
 
 
 class Renewals(threading.Thread):
-    """Takes Renew actions, posts Renewed or NotRenewed."""
+    """Takes Renew actions, posts Renewed or NotRenewed.
 
-    def __init__(self, claims: Claims, *, post: Callable[[Message], None]) -> None:
+    `info` goes with every heartbeat: its `instance` tells an agent whose name was taken meanwhile from its heir.
+    """
+
+    def __init__(self, claims: Claims, *, info: Mapping[str, str], post: Callable[[Message], None]) -> None:
         super().__init__(name="renewals", daemon=True)
         self._claims = claims
+        self._info = info
         self._post = post
         self._inbox: SimpleQueue[Renew | None] = SimpleQueue()
         self._told = False
@@ -51,7 +55,7 @@ class Renewals(threading.Thread):
         for last in (False, True):
             sent_at = boot_time()
             try:
-                reply = self._claims.renew(held, state=action.state)
+                reply = self._claims.renew(held, state=action.state, info=self._info)
             except HeadgateQueueError as error:
                 if last:
                     return self._failed(sent_at, error)

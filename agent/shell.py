@@ -29,6 +29,7 @@ from agent.actions import (
     Terminate,
 )
 from agent.calls import Calls
+from agent.containment import Containment, Moved
 from agent.errors import LaunchFailed, NotLaunched
 from agent.families import Ended, Families
 from agent.kernel import DeadManTimer, boot_time
@@ -37,7 +38,6 @@ from agent.logs.shipping import Shipped, Shipping
 from agent.loop import Loop, Mailbox
 from agent.messages import EndLevel, Exited, LaunchRefused, LogsShipped, Message, TimerDue, TreeGone
 from agent.orders import Order
-from agent.process_tree import kill_all
 from agent.renewals import Renewals
 from agent.runners.memory import OomCounter
 from agent.runners.outcome import Exit
@@ -64,6 +64,7 @@ class Hands:
     renewals: Renewals
     shipping: Shipping
     dead_man: DeadManTimer
+    containment: Containment | None
 
 
 class Shell:
@@ -76,7 +77,7 @@ class Shell:
         self._messages: deque[Message] = deque()
         self._running: dict[str, Running] = {}
         self._clearing: dict[str, float] = {}
-        self._families = Families()
+        self._families = Families(hands.containment)
         self._oom = OomCounter()
         self.outbox = Outbox(
             hands.loop,
@@ -119,6 +120,9 @@ class Shell:
         for message in self.hands.mailbox.collect():
             if isinstance(message, Shipped):
                 self.outbox.shipped(message.run_id, message.attempt, wanted=message.wanted)
+            elif isinstance(message, Moved):
+                if (running := self._running.get(message.run_id)) is not None:
+                    running.go(contained=True)
             else:
                 self.tell(message)
 
@@ -154,7 +158,7 @@ class Shell:
             return
         match action:
             case LetGo():
-                running.send("go", {})
+                running.go(confirmed=True)
             case TellToStop(reason=reason):
                 running.send("stop", {"reason": reason})
             case Terminate():
@@ -185,6 +189,7 @@ class Shell:
         else:
             self._families.add(order.run_id, launched.pid)
             running = connect(self.hands.loop, self.outbox, order, launched, self.tell)
+            running.go(contained=self.hands.containment is None)
             self._running[order.run_id] = running
             running.pump.send(first)
             events.launched(
@@ -216,9 +221,7 @@ class Shell:
     def _look_at_tree(self, run_id: str) -> None:
         """Wait for what is left of a run, kill it when its grace is over, go on when nothing is left."""
         name = ("tree", run_id)
-        # Looked at twice: the kernel's list of children may miss one while others in it come and go.
-        left = self._families.left_of(run_id) or self._families.left_of(run_id)
-        if not left:
+        if self._families.is_empty(run_id):
             del self._clearing[run_id]
             self.hands.loop.call_not(name)
             self._families.forget(run_id)
@@ -227,7 +230,7 @@ class Shell:
             return
         now, deadline = boot_time(), self._clearing[run_id]
         if now >= deadline:
-            kill_all(left)
+            self._families.kill(run_id)
         again = now + RECHECK_SECONDS if now >= deadline else min(deadline, now + 5 * RECHECK_SECONDS)
         self.hands.loop.call_at(again, name, lambda: self._look_at_tree(run_id))
 

@@ -36,11 +36,14 @@ def counter_file(cgroups: Path, root: Path) -> Path | None:
     for line in lines:
         _, controllers, group = line.split(":", 2)
         if controllers == "":
-            candidate = root / group.lstrip("/") / "memory.events"
+            folder, name = root, "memory.events"
         elif "memory" in controllers.split(","):
-            candidate = root / "memory" / group.lstrip("/") / "memory.oom_control"
+            folder, name = root / "memory", "memory.oom_control"
         else:
             continue
-        if candidate.is_file():
-            return candidate
+        # A group without the controller is counted in the nearest one around it that has it.
+        inner = folder / group.lstrip("/")
+        for candidate in (inner, *inner.parents):
+            if candidate.is_relative_to(folder) and (candidate / name).is_file():
+                return candidate / name
     return None

@@ -28,3 +28,13 @@ def test_new_kills_are_counted_in_a_group_of_version_1(tmp_path: Path) -> None:
 
 def test_where_nothing_counts_nothing_is_claimed(tmp_path: Path) -> None:
     assert OomCounter(tmp_path / "absent", tmp_path).new_kills() == 0
+
+
+def test_a_group_without_the_controller_is_counted_in_the_one_around_it(tmp_path: Path) -> None:
+    (tmp_path / "cgroup").write_text("0::/agents/a1/supervisor\n")
+    events = tmp_path / "root" / "agents" / "memory.events"
+    (events.parent / "a1" / "supervisor").mkdir(parents=True)
+    events.write_text("oom_kill 2\n")
+    counter = OomCounter(tmp_path / "cgroup", tmp_path / "root")
+    events.write_text("oom_kill 3\n")
+    assert counter.new_kills() == 1
