@@ -5,13 +5,15 @@ CLOCK_MONOTONIC, which all processes of a machine share.
 
 move    one entry of the event stream: id run at from to name queue actor reason attempt token agent held  (Collector)
 change  one entry of the operators' changes: id at actor subject field old new  (Collector)
-ack     a call whose answer arrived: client verb sent answered (mono) runs answer request durable
+ack     a call whose answer arrived: client verb sent answered (mono) runs answer request durable; resent (how often
+        it was sent before), token; of a claim tokens (run -> token); of a create due max_lost retries
 flow    what its process wrote: run attempt token what (start, stop; gone: seen dead) mono pid  (flow_records)
 log     what is readable at the end: run attempt numbers ([[first, last], …]) marked_gaps
 fault   what was done to the processes: what mono detail  (History.fault)
 cut     the moves from `id` on and up to `until` are undone: id until changes mono  (Collector.cut)
 instant, expected_instant   what became of an instant, what should: deployment schedule at run|skipped
-end     how it looks when all is quiet: at runs places holders processes  (ending)
+end     how it looks when all is quiet: at runs places holders processes repaired (kind -> count)  (ending)
+settings  what holds for the whole history: lease grace (seconds) max_lost retries
 """
 
 from __future__ import annotations
@@ -187,7 +189,12 @@ def ending(client: redis_py.Redis, prefix: str = "{headgate}", *, processes: int
     for key in names("holders:*"):
         members: Any = client.zrange(key, 0, -1)
         holders[key.removeprefix(f"{prefix}:holders:")] = [member.decode() for member in members]
+    counted = {name.decode(): int(count) for name, count in client.hgetall(f"{prefix}:counters").items()}
     seconds, micros = client.time()
     runs = {run: dict(zip(fields, row, strict=True)) for run, row in zip(ids, rows, strict=True)}
     at = int(seconds) * 1_000_000 + int(micros)
-    return {"kind": "end", "at": at, "runs": runs, "places": places, "holders": holders, "processes": processes}
+    repaired = {
+        name.removeprefix("repaired_"): count for name, count in counted.items() if name.startswith("repaired_")
+    }
+    there = {"runs": runs, "places": places, "holders": holders, "processes": processes, "repaired": repaired}
+    return {"kind": "end", "at": at, **there}

@@ -1,0 +1,196 @@
+"""Judges what became of runs: calls, places, moves, instants, lines, cancels, losses. Pure."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from queues.states import HELD, INITIAL, TERMINAL, TRANSITIONS
+from tests.chaos.checker_facts import Facts, Found, Record, Tenure, when
+
+LOST_KINDS = ("waiting", "parked", "delayed", "indexes", "orphans", "leases")
+"""What repair counts when a run stood nowhere."""
+STUCK_KINDS = ("misplaced", "holders", "offers", "orphan_leases")
+"""What repair counts when a slot or a place was kept that nobody needs, or nobody got."""
+
+
+def one_effect(facts: Facts) -> Found:
+    """Nothing is made twice, no claim is forgotten by who made it, nobody gives a run up more often than it had it."""
+    sent_again = sum(ack.get("resent", 0) for acks in facts.acks.values() for ack in acks)
+    found = Found({"calls sent again": sent_again, "calls answered": sum(map(len, facts.acks.values()))})
+    born = Counter(move["run"] for move in facts.moves if not move["from"])
+    found.violations += [f"{run} was made {count} times" for run, count in born.items() if count > 1]
+    found.violations += [*_forgotten_claims(facts), *_repeated_ends(facts)]
+    return found
+
+
+def _forgotten_claims(facts: Facts) -> Iterator[str]:
+    """A client that claims again knows the answers to all its claims: what it holds beside was taken by a repeat."""
+    known = {(run, token) for ack in facts.acks["claim"] for run, token in ack["tokens"].items()}
+    claimed: dict[str, list[Tenure]] = defaultdict(list)
+    clients = {ack["client"] for ack in facts.acks["claim"]}
+    for tenure in facts.tenures:
+        if tenure.agent in clients and not tenure.adopted:
+            claimed[tenure.agent].append(tenure)
+    for client, tenures in claimed.items():
+        answered = [tenure.began for tenure in tenures if (tenure.run, tenure.token) in known]
+        for tenure in tenures:
+            after = bisect_right(answered, tenure.began)
+            if (tenure.run, tenure.token) not in known and after < len(answered) and tenure.held_at(answered[after]):
+                yield f"{client} holds {tenure.run} (token {tenure.token}) unknowingly: a claim took effect twice"
+
+
+def _repeated_ends(facts: Facts) -> Iterator[str]:
+    had = Counter((tenure.run, f"agent:{tenure.agent}") for tenure in facts.tenures)
+    ended = Counter((one.run, one.last["actor"]) for one in facts.tenures if one.last)
+    for (run, actor), count in ended.items():
+        if actor.startswith("agent:") and count > had[run, actor]:
+            yield f"{actor} ended or released {run} {count} times and had claimed it {had[run, actor]} times"
+
+
+def nothing_lost(facts: Facts) -> Found:
+    """Every acknowledged run is there at the end, in its one place; what a cut may have taken is listed."""
+    made = {run: ack for ack in facts.acks["create"] for run in ack["runs"]}
+    kills = facts.count("kill", "cut tail")
+    found = Found({"kills and cuts": kills, "of Redis": facts.count("kill redis"), "acknowledged runs": len(made)})
+    if facts.end is None:
+        return found
+    there, places = facts.end["runs"], facts.end["places"]
+    for run in [*made, *(run for run in facts.moves_of if run not in made)]:
+        if run in there:
+            found.violations += _misplaced(run, there[run]["state"], places.get(run, []), facts)
+        elif run in made and facts.excused(made[run]):
+            found.notes.append(f"{run} was lost with the tail")
+        elif run in made or facts.state(run):
+            found.violations.append(f"{run} is gone; its last state was {facts.state(run)}")
+    found.violations += [f"{run} stands in {places[run]} and has no record" for run in places if run not in there]
+    found.violations += _repaired(facts, LOST_KINDS)
+    return found
+
+
+def _misplaced(run: str, state: str, places: list[str], facts: Facts) -> Iterator[str]:
+    kinds = [place.partition(":")[0] for place in places]
+    fits = {"SCHEDULED": [["delayed"]], "QUEUED": [["waiting"], ["parked"]]}.get(state, [[]])
+    if kinds not in ([["leases"]] if state in HELD else fits):
+        yield f"{run} is {state} and stands in {places or 'no place'}"
+    if facts.state(run) != state:
+        yield f"{run} is {state}, by its moves it is {facts.state(run)}"
+
+
+def _repaired(facts: Facts, kinds: tuple[str, ...]) -> Iterator[str]:
+    counts = (facts.end or {}).get("repaired", {})
+    return (f"repair had to set right {counts[kind]} times: {kind}" for kind in kinds if counts.get(kind))
+
+
+def nothing_stuck(facts: Facts) -> Found:
+    """At the end no run waits or is held, no slot is kept, and every lease that ended was seen soon."""
+    expired = [tenure for tenure in facts.tenures if tenure.expired]
+    found = Found({"faults": len(facts.faults), "leases expired": len(expired), "slots looked at": 0})
+    if facts.end is None:
+        return found
+    runs = facts.end["runs"]
+    for run, record in runs.items():
+        if record["state"] in HELD or record["state"] == "QUEUED":
+            found.violations.append(f"{run} is still {record['state']} at the end")
+    for limit, holders in facts.end["holders"].items():
+        found.occurred["slots looked at"] += 1
+        gone = [run for run in holders if runs.get(run, {}).get("state") not in HELD]
+        found.violations += [f"{run} keeps a slot of {limit}, and is not running" for run in gone]
+    found.violations += _repaired(facts, STUCK_KINDS)
+    return found
+
+
+def legal_moves(facts: Facts) -> Found:
+    """Each move starts where the last one ended, goes where the table allows, and none follows an end."""
+    refused = sum(ack["answer"] in ("lost", "refused") for acks in facts.acks.values() for ack in acks)
+    found = Found({"calls refused": refused, "moves": len(facts.moves), "ends": 0})
+    for run, moves in facts.moves_of.items():
+        state = ""
+        for move in moves:
+            legal = move["to"] in (TRANSITIONS[move["from"]] if move["from"] else INITIAL)
+            if move["from"] != state or not legal:
+                found.violations.append(_illegal(run, state, move))
+            state = move["to"]
+            found.occurred["ends"] += state in TERMINAL
+    return found
+
+
+def _illegal(run: str, state: str, move: Record) -> str:
+    return f"{run} was {state or 'nothing'} and moved from {move['from']} to {move['to']} at {when(move['at'])}"
+
+
+def instants(facts: Facts) -> Found:
+    """Count per deployment, schedule and instant: exactly one run or skip; each run of an instant was made once."""
+    seen = Counter((one["deployment"], one["schedule"], one["at"]) for one in facts.instants)
+    expected = {(one["deployment"], one["schedule"], one["at"]) for one in facts.expected_instants}
+    skipped = sum("skipped" in one for one in facts.instants)
+    found = Found({"instants": len(expected), "skipped": skipped, "kills of schedulers": facts.count("kill scheduler")})
+    for deployment, schedule, at in sorted(expected):
+        count = seen[deployment, schedule, at]
+        if count != 1:
+            found.violations.append(f"{schedule} of {deployment} at {when(at)} has {count} runs or skips")
+    unexpected = sorted(seen.keys() - expected)
+    found.violations += [f"{schedule} of {made} at {when(at)} was never to happen" for made, schedule, at in unexpected]
+    return found
+
+
+def lines(facts: Facts) -> Found:
+    """The numbers of an attempt go 1, 2, 3 … as they are read; what is missing is marked."""
+    again = sum(ack.get("resent", 0) for ack in facts.acks["append"])
+    found = Found({"lines": 0, "batches sent again": again, "attempts": len(facts.logs)})
+    for log in facts.logs:
+        following, gaps = 1, 0
+        for first, last in log["numbers"]:
+            if first < following:
+                found.violations.append(
+                    f"attempt {log['attempt']} of {log['run']}: line {first} again after {following - 1}"
+                )
+            gaps += first > following
+            following = max(following, last + 1)
+            found.occurred["lines"] += last - first + 1
+        if gaps > log["marked_gaps"]:
+            found.violations.append(
+                f"attempt {log['attempt']} of {log['run']}: {gaps} gaps, {log['marked_gaps']} marked"
+            )
+    return found
+
+
+def cancels(facts: Facts) -> Found:
+    """An accepted cancel ends CANCELLED, a refused one did not; whoever came first won."""
+    found = Found({"races of cancel and finish": 0, "cancels": len(facts.acks["cancel"])})
+    finished = {(run, ack["client"]) for ack in facts.acks["finish"] for run in ack["runs"]}
+    raced = {run for run, _ in finished}
+    for ack in facts.acks["cancel"]:
+        run, accepted = ack["runs"][0], ack["answer"] in ("CANCELLING", "CANCELLED")
+        state = facts.state(run)
+        found.occurred["races of cancel and finish"] += ack["answer"] in ("CANCELLING", "refused") and run in raced
+        if state is None or facts.excused(ack):
+            continue
+        if accepted and state not in ("CANCELLING", "CANCELLED"):
+            found.violations.append(f"{run} is {state}, its cancel was accepted ({ack['answer']})")
+        elif not accepted and state not in TERMINAL:
+            found.violations.append(f"{run} is {state}, its cancel was refused as if it had ended")
+    return found
+
+
+def bounded_tries(facts: Facts) -> Found:
+    """A run is lost at most `max_lost` times (once more when it is tried alone), and says what it ended of."""
+    given = {run: ack for ack in facts.acks["create"] for run in ack["runs"]}
+    usual = facts.settings.get("max_lost", 3)
+    losses, retries = Counter[str](), Counter[str]()
+    for tenure in facts.tenures:
+        if tenure.last is None:
+            continue
+        losses[tenure.run] += tenure.expired or "died" in tenure.last["reason"]
+        retries[tenure.run] += tenure.last["to"] == "SCHEDULED"
+    found = Found({"losses": losses.total(), "retries": retries.total()})
+    for run, count in losses.items():
+        most = given.get(run, {}).get("max_lost", usual)
+        if count > most + 1:
+            found.violations.append(f"{run} was lost {count} times, {most} were allowed")
+    for run, count in retries.items():
+        most = given.get(run, {}).get("retries", facts.settings.get("retries", count))
+        if count > most:
+            found.violations.append(f"{run} was tried again {count} times, {most} were allowed")
+    return found
