@@ -141,7 +141,11 @@ def check_server(client: redis.Redis, address: str, *, strict: bool = False) -> 
 def _config(client: redis.Redis, name: str) -> str | None:
     try:
         return str(client.config_get(name).get(name, ""))
-    except redis.ResponseError:  # managed servers and narrow users refuse CONFIG
+    except redis.ResponseError:  # managed servers refuse CONFIG
+        return None
+    except RedisRefused as refused:  # and so they do to a user with narrow rights
+        if refused.code != "no_permission":
+            raise
         return None
 
 

@@ -65,6 +65,11 @@ def wrong_keys(*, problems: list[str]) -> None:
     _log().error("wrong_keys", problems=problems)
 
 
+def endangered(*, problem: str) -> None:
+    """Say that keys of ours were let expire or dropped, and the remedy."""
+    _log().error("endangered", problem=problem)
+
+
 def forgot(*, runs: int, logs: int) -> None:
     """Say that retention removed something."""
     _log().info("forgot", runs=runs, logs=logs)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from orchestrator.scheduler import events
 from orchestrator.scheduler.leadership import FOREVER, Leadership, Pulse
-from orchestrator.scheduler.rescue import REPAIR_SECONDS, Rescue
+from orchestrator.scheduler.rescue import REPAIR_SECONDS, WATCH_SECONDS, Rescue
 from orchestrator.scheduler.retention import Retention
 from orchestrator.scheduler.tick import Reached, nowhere, tick
 from orchestrator.store import Store
@@ -51,7 +51,8 @@ class Passes:
     2. make the runs of due instants;
     3. take runs back whose leases have ended;
     4. repair what does not fit together;
-    5. forget what is older than it is kept.
+    5. forget what is older than it is kept;
+    6. look for what a stranger or the server takes away.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Passes:
         self._longest_sleep = min(LONGEST_SLEEP, length.silence_seconds / BEATS)
         self._reached = reached
         self._clock = clock
-        self._repair_at = self._retention_at = self._trim_at = clock()
+        self._repair_at = self._retention_at = self._trim_at = self._watch_at = clock()
         self._leading: bool | None = None
         self._strange: str | None = None
         self.duties = (
@@ -84,6 +85,7 @@ class Passes:
             Duty(name="repair", wait=lambda _: self._repair_at - self._clock(), do=self._repair),
             Duty(name="retention", wait=lambda _: self._retention_at - self._clock(), do=self._retain),
             Duty(name="trim", wait=lambda _: self._trim_at - self._clock(), do=self._trim),
+            Duty(name="watch", wait=lambda _: self._watch_at - self._clock(), do=self._watch),
         )
 
     @property
@@ -159,4 +161,9 @@ class Passes:
     def _trim(self, _pulse: Pulse) -> bool:
         self._trim_at = self._clock() + TRIM_SECONDS
         self._retention.trim()
+        return False
+
+    def _watch(self, _pulse: Pulse) -> bool:
+        self._watch_at = self._clock() + WATCH_SECONDS
+        self._rescue.watch()
         return False

@@ -17,9 +17,11 @@ from orchestrator.scheduler.retention import Retention
 from orchestrator.scheduler.stopping import Interrupted, Stopping
 from orchestrator.scheduler.tick import Reached, nowhere
 from orchestrator.store import Store
+from orchestrator.store.keys import KINDS
 from queues.connection import connect, connect_blocking, masked
 from queues.errors import HeadgateQueueError, RedisFailure
 from queues.events import to_stderr
+from queues.key_watch import KeyWatch
 from queues.keys import SCHEDULER
 from queues.leases import Leases
 from queues.recovery import FRESH_SECONDS, Greeting, WindowLength
@@ -134,7 +136,9 @@ def passes_of(
     """The passes of a scheduler with these settings."""
     leases = Leases(store.scripts, grace_seconds=settings.grace_seconds, lease_seconds=settings.lease_seconds)
     repair = Repair(store.scripts, lease_seconds=settings.lease_seconds)
-    rescue = Rescue(leases, repair, fresh_seconds=min(FRESH_SECONDS, length.silence_seconds))
+    rescue = Rescue(
+        leases, repair, KeyWatch(store.scripts, kinds=KINDS), fresh_seconds=min(FRESH_SECONDS, length.silence_seconds)
+    )
     retention = Retention(store, run_days=settings.run_retention_days, log_days=settings.log_retention_days)
     return Passes(store, leadership, rescue, retention, length=length, reached=reached)
 

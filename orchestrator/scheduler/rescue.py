@@ -2,19 +2,22 @@
 
 from orchestrator.scheduler import events
 from queues.errors import WrongKeyType
+from queues.key_watch import KeyWatch
 from queues.leases import Leases
 from queues.recovery import FRESH_SECONDS
 from queues.repair import Repair
 
 REPAIR_SECONDS = 1.0
+WATCH_SECONDS = 60.0
 
 
 class Rescue:
-    """Two passes. Expiry looks at Redis when the earliest lease may have ended; repair goes by the clock."""
+    """Three passes. Expiry looks at Redis when the earliest lease may have ended; the others go by the clock."""
 
-    def __init__(self, leases: Leases, repair: Repair, *, fresh_seconds: float = FRESH_SECONDS) -> None:
+    def __init__(self, leases: Leases, repair: Repair, keys: KeyWatch, *, fresh_seconds: float = FRESH_SECONDS) -> None:
         self._leases = leases
         self._repair = repair
+        self._keys = keys
         self._fresh_seconds = fresh_seconds
         self._wrong: tuple[WrongKeyType, ...] = ()
 
@@ -34,3 +37,8 @@ class Rescue:
             events.wrong_keys(problems=[str(wrong) for wrong in repaired.wrong])
         self._wrong = repaired.wrong
         return repaired.more
+
+    def watch(self) -> None:
+        """Look for keys that must not expire or be dropped, and tell what was found."""
+        for problem in self._keys.look().problems:
+            events.endangered(problem=problem)

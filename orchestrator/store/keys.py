@@ -2,6 +2,12 @@
 
 from queues.keys import DEFAULT_PREFIX, Keys
 
+KINDS = (
+    *("deployments", "deployment", "revisions", "specs", "schedule", "scheduled", "skips", "due", "scheduler"),
+    *("logs", "log_ages", "log_sizes", "tasks"),
+)
+"""The first words of the keys that this floor keeps; none of them may expire."""
+
 
 class StoreKeys(Keys):
     """Spells the keys of deployments, schedules, logs and the scheduler's own; the rest is inherited."""
