@@ -1,0 +1,229 @@
+"""Faults of processes and of their connections: killed, ended, stopped; cut, slow, deaf."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from queues.states import HELD
+from tests.chaos import proxy as proxies
+from tests.chaos.gone import Living
+from tests.chaos.nemesis import Kind, Nemesis, Unsuitable
+from tests.chaos.roles import LEASE, Role
+from tests.chaos.world import FAILURES, QUEUES, World
+
+FREEZES = tuple(share * LEASE for share in (0.2, 0.5, 1.0, 2.0))
+"""How long something is stopped: shorter than its lease, as long, longer."""
+
+DOWN_SECONDS = (0.0, 0.3, 1.0, 3.0)
+"""How long a machine stays down."""
+
+MOST_SUPERVISOR_DEATHS = 2
+"""Of one keeper: it waits twice as long before each new start, and here agents are to be at work."""
+
+Told = tuple[str, dict[str, Any]]
+
+
+class ProcessFaults:
+    """What can happen to agents, schedulers, flows and connections."""
+
+    def __init__(self, world: World, nemesis: Nemesis, living: Living) -> None:
+        self._world, self._nemesis, self._living = world, nemesis, living
+        self._random = nemesis.random
+
+    def kinds(self) -> list[Kind]:
+        """All of them."""
+        assert self._world.proxy is not None
+        kills: list[tuple[str, int, Callable[[], Told]]] = [
+            ("kill agent (keeper and supervisor)", 10, self._kill_agent),
+            ("kill keeper", 7, self._kill_keeper),
+            ("kill supervisor", 8, self._kill_supervisor),
+            ("kill flow", 14, self._kill_flow),
+            ("kill scheduler", 7, self._kill_scheduler),
+        ]
+        others: list[tuple[str, int, Callable[[], Told]]] = [
+            ("end agent (SIGTERM)", 5, self._end_agent),
+            ("end scheduler (SIGTERM)", 3, self._end_scheduler),
+            ("freeze supervisor", 5, lambda: self._freeze_agent("supervisor")),
+            ("freeze keeper", 3, lambda: self._freeze_agent("keeper")),
+            ("freeze agent (both)", 4, lambda: self._freeze_agent("both")),
+            ("freeze flow", 5, self._freeze_flow),
+            ("freeze scheduler", 4, self._freeze_scheduler),
+            ("limit changed", 4, self._change_limit),
+            ("queue paused", 3, self._pause),
+        ]
+        made = [Kind(name=name, weight=weight, strike=strike, kills=True) for name, weight, strike in kills]
+        made += [Kind(name=name, weight=weight, strike=strike) for name, weight, strike in others]
+        return made + [
+            Kind(name=kind, weight=3, strike=lambda kind=kind: self._strike_connections(kind)) for kind in proxies.KINDS
+        ]
+
+    # ---------------------------------------------------------------- agents
+    def _agent(self) -> Role:
+        fit = [role for role in self._world.of("agent") if role.is_up and role.supervisor() and not role.frozen]
+        if not fit:
+            raise Unsuitable
+        return self._random.choice(fit)
+
+    def _told(self, role: Role, **more: Any) -> Told:
+        self._world.scene.update()
+        held = self._world.scene.held_by(role.name)
+        return self._state(role), {"agent": role.name, "runs": len(held), "held": sorted(held), **more}
+
+    def _state(self, role: Role) -> str:
+        if role.is_agent:
+            return "ending" if not role.wanted else self._world.scene.state_of(role.name)
+        return role.standing()
+
+    def _down(self, role: Role) -> float:
+        seconds = self._random.choice(DOWN_SECONDS)
+        self._world.down(role, seconds)
+        return seconds
+
+    def _kill_agent(self) -> Told:
+        role = self._agent()
+        told = self._told(role, down=self._down(role))
+        pids = [role.pid, role.supervisor() or role.pid]
+        role.send(signal.SIGSTOP, *pids)  # else the one that is killed last may still clear up after the first
+        role.send(signal.SIGKILL, *pids)
+        return told
+
+    def _kill_keeper(self) -> Told:
+        role = self._agent()
+        told = self._told(role, down=self._down(role))
+        role.send(signal.SIGKILL, role.pid)
+        return told
+
+    def _kill_supervisor(self) -> Told:
+        role = self._agent()
+        if role.supervisor_deaths >= MOST_SUPERVISOR_DEATHS:
+            raise Unsuitable
+        told = self._told(role)
+        role.supervisor_deaths += 1
+        role.send(signal.SIGKILL, role.supervisor() or role.pid)
+        return told
+
+    def _end_agent(self) -> Told:
+        role = self._agent()
+        twice = self._random.random() < 0.3
+        told = self._told(role, twice=twice, down=self._down(role))
+        role.send(signal.SIGTERM, role.pid)
+        if twice:
+            self._nemesis.later(self._random.uniform(0.05, 0.8), lambda: role.is_up and role.send(15, role.pid))
+        return told
+
+    def _freeze_agent(self, which: str) -> Told:
+        role = self._agent()
+        supervisor = role.supervisor()
+        if supervisor is None:
+            raise Unsuitable
+        pids = {"keeper": [role.pid], "supervisor": [supervisor], "both": [role.pid, supervisor]}[which]
+        return self._freeze(role, pids)
+
+    def _freeze(self, role: Role, pids: list[int]) -> Told:
+        seconds = self._random.choice(FREEZES)
+        told = self._told(role, seconds=seconds)
+        role.frozen.update(pids)
+        role.send(signal.SIGSTOP, *pids)
+        self._nemesis.later(seconds, role.thaw)
+        return told
+
+    # ---------------------------------------------------------------- flows
+    def _flow(self) -> tuple[str, int, str]:
+        self._world.scene.update()
+        there = [(run, pid) for run, pid in self._living.now() if run in self._world.scene.runs]
+        if not there:
+            raise Unsuitable
+        run, pid = self._random.choice(there)
+        seen = self._world.scene.runs[run]
+        again = " again" if seen.attempt > 1 and seen.state in HELD else ""
+        return run, pid, f"{seen.state.lower()}{again}"
+
+    def _kill_flow(self) -> Told:
+        run, pid, state = self._flow()
+        if not signal_flow(pid, signal.SIGKILL):
+            raise Unsuitable
+        return state, {"run": run, "pid": pid}
+
+    def _freeze_flow(self) -> Told:
+        run, pid, state = self._flow()
+        seconds = self._random.choice(FREEZES)
+        signal_flow(pid, signal.SIGSTOP)
+        self._nemesis.later(seconds, lambda: self._living.has(pid) and signal_flow(pid, signal.SIGCONT))
+        return state, {"run": run, "pid": pid, "seconds": seconds}
+
+    # ---------------------------------------------------------------- schedulers
+    def _scheduler(self) -> Role:
+        fit = [role for role in self._world.of("scheduler") if role.is_up and not role.frozen]
+        if not fit:
+            raise Unsuitable
+        return self._random.choice(fit)
+
+    def _kill_scheduler(self) -> Told:
+        role = self._scheduler()
+        told = self._told(role, down=self._down(role))
+        role.send(signal.SIGKILL, role.pid)
+        return told
+
+    def _end_scheduler(self) -> Told:
+        role = self._scheduler()
+        told = self._told(role, down=self._down(role))
+        role.send(signal.SIGTERM, role.pid)
+        return told
+
+    def _freeze_scheduler(self) -> Told:
+        role = self._scheduler()
+        return self._freeze(role, [role.pid])
+
+    # ---------------------------------------------------------------- connections
+    def _strike_connections(self, kind: str) -> Told:
+        proxy = self._world.proxy
+        assert proxy is not None
+        name = self._random.choice([*self._world.roles, *[role.name for role in self._world.of("agent")], "client"])
+        role = self._world.roles.get(name)
+        seconds = self._random.choice(FREEZES) if kind in proxies.LASTING else 0.0
+        state = self._state(role) if role and role.is_up else "down" if role else "client"
+        links = proxy.strike(name, kind, seconds)
+        if not links:
+            raise Unsuitable
+        return state, {"agent": name, "links": links, "seconds": seconds}
+
+    # ---------------------------------------------------------------- what operators do meanwhile
+    def _change_limit(self) -> Told:
+        limit, usual = self._random.choice(list(self._world.limits().items()))
+        number = self._random.randint(1, usual + 3)
+        state = "lowered" if number < usual else "raised"
+        self._operate(lambda: self._world.store.limits.set(limit, number, "nemesis"))
+        return state, {"limit": limit, "number": number}
+
+    def _pause(self) -> Told:
+        queue = self._random.choice(list(QUEUES))
+        self._operate(lambda: self._world.store.queues.pause(queue, "nemesis"))
+        self._nemesis.later(self._random.uniform(0.3, 1.5), lambda: self._resume(queue))
+        waiting = any(seen.queue == queue for seen in self._world.scene.runs.values())
+        return "in use" if waiting else "empty", {"queue": queue}
+
+    def _resume(self, queue: str) -> None:
+        try:
+            self._world.store.queues.resume(queue, "nemesis")
+        except FAILURES:
+            self._nemesis.later(0.5, lambda: self._resume(queue))
+
+    def _operate(self, call: Callable[[], object]) -> None:
+        if self._nemesis.redis_busy:
+            raise Unsuitable
+        try:
+            call()
+        except FAILURES as error:
+            raise Unsuitable from error
+
+
+def signal_flow(pid: int, number: int) -> bool:
+    """Send a signal to the first process of an attempt; whether it was still there."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True

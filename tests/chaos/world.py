@@ -1,0 +1,200 @@
+"""An installation under chaos: Redis behind the proxy, two schedulers, agents, deployments of different shapes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from redis import RedisError
+
+from orchestrator.client.deployments import placed
+from orchestrator.deployments import deployment_id
+from orchestrator.schedules import IntervalSchedule
+from orchestrator.store import Store
+from queues.errors import HeadgateQueueError
+from queues.keys import queue_limit
+from tests.chaos import roles
+from tests.chaos.history import Collector, History
+from tests.chaos.proxy import Proxy
+from tests.chaos.roles import Role
+from tests.chaos.scene import Scene
+from tests.support.deployments import spec
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import wait_until
+
+PREFIX = "{headgate}"
+QUEUES = {"fast": 6, "slow": 5, "rough": 2}
+"""Work queues with their limits."""
+
+TAGS = {"tag:gpu": 2}
+SLOTS = 4
+SCHEDULED = "tick"
+SHAPES: dict[str, dict[str, Any]] = {
+    "quick": {"work_queue": "fast", "max_lost": 50},
+    "nap": {"work_queue": "slow", "max_lost": 50},
+    "gpu": {"flow": "nap", "work_queue": "slow", "tags": ["gpu"], "max_lost": 50},
+    "flaky": {"work_queue": "fast", "retries": 3, "retry_delay_seconds": 0.2, "max_lost": 50},
+    "target": {"work_queue": "slow", "max_lost": 50},
+    "hostile": {"work_queue": "rough", "concurrency_limit": 2, "max_lost": 50},
+    "once": {"flow": "nap", "work_queue": "slow", "on_lost": "crash"},
+    SCHEDULED: {"flow": "quick", "work_queue": "fast", "max_lost": 50},
+}
+"""Deployments: what differs from a plain one of the flow of their name."""
+
+BIGGEST_DISK = "1g"
+FAILURES = (HeadgateQueueError, RedisError, OSError)
+"""What a call of the harness's own may end in while Redis is away."""
+
+
+class World:
+    """Starts everything, keeps it up (`keep_up`, called often), and ends it all in `close`, by number."""
+
+    def __init__(self, *, agents: int = 4, seed: int = 0) -> None:
+        self.seed = seed
+        self.folder = Path(tempfile.mkdtemp(prefix="hgc"))
+        for name in ("flows", "locks", "home"):
+            (self.folder / name).mkdir()
+        self.redis = RedisServer(append_only=True)
+        self.disk = self._mount_disk()
+        self.roles: dict[str, Role] = {}
+        self.proxy: Proxy | None = None
+        self.agents = agents
+        self.history = History()
+        self.first_instant: int | None = None
+        """When the scheduled deployment was to run first, in microseconds."""
+
+    def __enter__(self) -> World:
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ---------------------------------------------------------------- beginning
+    def _start(self) -> None:
+        self.redis.start()
+        self.client = self.redis.client(socket_timeout=1.0)
+        self.store = Store(self.client, PREFIX)
+        self.proxy = Proxy(self.redis.socket, self.seed)
+        self._deploy()
+        self.collector = Collector(self.history, self.redis.client(), PREFIX).start(0.1)
+        self.scene = Scene(self.history)
+        for number in range(1, self.agents + 1):
+            name = f"a{number}"
+            url = self.proxy.door(name).url
+            self.roles[name] = roles.agent(name, self.folder, url, PREFIX, tuple(QUEUES), SLOTS)
+        for name in ("s1", "s2"):
+            self.roles[name] = roles.scheduler(name, self.folder, self.proxy.door(name).url, PREFIX)
+        self.keep_up()
+        wait_until(lambda: self.serving() == self.agents, 30, message=self.logs)
+
+    def _deploy(self) -> None:
+        flows = self.folder / "flows.py"
+        shutil.copy(Path(__file__).with_name("flows.py"), flows)
+        for queue, limit in QUEUES.items():
+            self.store.queues.create(queue, limit=limit, actor="chaos")
+        for tag, limit in TAGS.items():
+            self.store.limits.set(tag, limit, "chaos")
+        place = {name: str(self.folder) for name in ("folder", "working_dir")}
+        for name, shape in SHAPES.items():
+            flow = shape.get("flow", name)
+            schedules = [IntervalSchedule(timedelta(seconds=1))] if name == SCHEDULED else []
+            made = spec(*schedules, path=str(flows), **place, env={roles.MARK: str(self.folder)})
+            made |= {"on_lost": "rerun", **shape, "name": name, "flow": flow, "function": flow}
+            first = placed(made, self.store.scripts.now_us())
+            self.store.deployments.put(deployment_id(flow, name), made, first, "chaos")
+            if first:
+                self.first_instant = first[0].next_us
+
+    def _mount_disk(self) -> Path | None:
+        """A disk of its own for Redis, which can be made full; only root may mount one."""
+        place = str(self.redis.folder)
+        words = ["mount", "-t", "tmpfs", "-o", f"size={BIGGEST_DISK},mode=0700", "headgate-chaos", place]
+        if os.geteuid() == 0 and subprocess.run(words, capture_output=True).returncode == 0:
+            return self.redis.folder
+        return None
+
+    # ---------------------------------------------------------------- meanwhile
+    def keep_up(self) -> None:
+        """Start what has ended and is wanted, and take in what happened."""
+        for role in self.roles.values():
+            role.keep_up()
+        self.scene.update()
+
+    def keep_up_for(self, seconds: float) -> None:
+        """The same for a while."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self.keep_up()
+            time.sleep(0.02)
+
+    def down(self, role: Role, seconds: float) -> None:
+        """Do not start a role again for so long."""
+        role.restart_at = time.monotonic() + seconds
+
+    def serving(self) -> int:
+        """How many agents Redis knows as alive."""
+        return sum(agent.state == "running" for agent in self.store.presence.all())
+
+    def of(self, kind: str) -> list[Role]:
+        """All agents, or all schedulers."""
+        return [role for role in self.roles.values() if role.is_agent == (kind == "agent")]
+
+    def limits(self) -> dict[str, int]:
+        """The limits as they are when nobody has changed them."""
+        return {**{queue_limit(queue): limit for queue, limit in QUEUES.items()}, **TAGS}
+
+    def fill_disk(self) -> None:
+        """Leave no room on the disk of the append-only file."""
+        assert self.disk is not None
+        used = os.statvfs(self.disk)
+        pages = used.f_blocks - used.f_bfree
+        self._resize(f"{(pages + 1) * used.f_frsize}")
+
+    def relieve_disk(self) -> None:
+        """Give the disk its room back."""
+        self._resize(BIGGEST_DISK)
+
+    def _resize(self, size: str) -> None:
+        assert self.disk is not None
+        subprocess.run(["mount", "-o", f"remount,size={size}", str(self.disk)], check=True, capture_output=True)
+
+    def logs(self) -> str:
+        """The ends of what the roles printed, for messages."""
+        return "\n".join(
+            f"--- {log.name}\n{log.read_text(errors='replace')[-1500:]}" for log in sorted(self.folder.glob("*.log"))
+        )
+
+    def tracebacks(self) -> list[str]:
+        """Where a role printed a traceback, with its last lines: always a defect."""
+        found = []
+        for log in sorted(self.folder.glob("*.log")):
+            text = log.read_text(errors="replace")
+            at = text.find("Traceback (most recent call last)")
+            if at >= 0:
+                found.append(f"{log.name}: {text[at : at + 3000]}")
+        return found
+
+    # ---------------------------------------------------------------- end
+    def close(self) -> None:
+        """Kill every process, unmount, remove; whatever state things are in."""
+        try:
+            roles.end_all(list(self.roles.values()), self.folder)
+        finally:
+            if self.proxy is not None:
+                self.proxy.close()
+            self.redis.kill()
+            if self.disk is not None:
+                subprocess.run(["umount", "-l", str(self.disk)], capture_output=True)
+            self.redis.close()
+            shutil.rmtree(self.folder, ignore_errors=True)
