@@ -1,4 +1,4 @@
-"""The address of a Redis server: read from a URL, shown without its password."""
+"""The address of a Redis server, or of the Sentinels that know it: read from a URL, shown without its passwords."""
 
 from __future__ import annotations
 
@@ -8,16 +8,31 @@ from urllib.parse import parse_qsl, quote, unquote
 
 from queues.errors import InvalidAddress
 
-SCHEMES = ("redis", "rediss", "unix")
-FORMS = "redis://[user:password@]host[:port][/db], rediss://… for TLS, or unix:///path/to/socket[?db=0]"
+SENTINEL = "redis+sentinel"
+SCHEMES = ("redis", "rediss", "unix", SENTINEL)
+SENTINEL_FORM = "redis+sentinel://[user:password@]host[:port],host[:port],…/master-name[/db]"
+FORMS = (
+    f"redis://[user:password@]host[:port][/db], rediss://… for TLS, unix:///path/to/socket[?db=0], or {SENTINEL_FORM}"
+)
 TLS_OPTIONS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname")
+SENTINEL_OPTIONS = ("ssl", "sentinel_username", "sentinel_password")
 DEFAULT_PORT = 6379
+SENTINEL_PORT = 26379
+NO = ("0", "f", "false", "n", "no")
 LONGEST_SOCKET_PATH = 107
+
+
+Place = tuple[str, int]
+"""Host and port."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RedisAddress:
-    """Where a Redis server is and how to log in; neither `str` nor `repr` holds the password."""
+    """Where a Redis server is and how to log in; neither `str` nor `repr` holds a password.
+
+    With `sentinels` it is wherever these say that `master` serves; login and TLS apply to them too, unless they have a
+    login of their own (`sentinel_login`: user name and password).
+    """
 
     scheme: str
     host: str = ""
@@ -27,12 +42,18 @@ class RedisAddress:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     tls: tuple[tuple[str, str], ...] = ()
+    secure: bool = False
+    """Whether TLS is spoken."""
+    sentinels: tuple[Place, ...] = ()
+    master: str = ""
+    sentinel_login: tuple[str | None, str | None] = field(default=(None, None), repr=False)
 
     def __str__(self) -> str:
+        if self.sentinels:
+            return f"{self.scheme}://{','.join(map(shown, self.sentinels))}/{self.master}/{self.db}"
         if self.scheme == "unix":
             return f"unix://{self.path}" + (f"?db={self.db}" if self.db else "")
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}/{self.db}"
+        return f"{self.scheme}://{shown((self.host, self.port))}/{self.db}"
 
     @property
     def masked(self) -> str:
@@ -57,13 +78,11 @@ def parse_url(url: str) -> RedisAddress:
     """
     scheme, separator, rest = url.strip().partition("://")
     scheme = scheme.lower()
-    if scheme == "redis+sentinel" and separator:
-        raise InvalidAddress("redis+sentinel:// addresses are not supported by this version; give the master's address")
     if not separator or scheme not in SCHEMES:
         raise InvalidAddress(f"expected an address of the form {FORMS}; it does not begin so")
     login, place = _split_login(rest, scheme)
     place, _, query = place.partition("?")
-    options = _options(query)
+    options = _options(query, scheme)
     username, password = _login(login, options)
     if scheme == "unix":
         return RedisAddress(
@@ -73,12 +92,29 @@ def parse_url(url: str) -> RedisAddress:
             username=username,
             password=password,
         )
+    if scheme == SENTINEL:
+        return _sentinels(place, options, username, password)
     host, port, db = _place(place)
     db = options.pop("db", db)
     tls = tuple(sorted(options.items()))
     if tls and scheme == "redis":
         raise InvalidAddress(f"{tls[0][0]} needs TLS: write rediss:// instead of redis://")
-    return RedisAddress(scheme=scheme, host=host, port=port, db=_db(db), username=username, password=password, tls=tls)
+    return RedisAddress(
+        scheme=scheme,
+        host=host,
+        port=port,
+        db=_db(db),
+        username=username,
+        password=password,
+        tls=tls,
+        secure=scheme == "rediss",
+    )
+
+
+def shown(place: Place) -> str:
+    """`host:port`, with an IPv6 host in brackets."""
+    host, port = place
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def masked(url: str) -> str:
@@ -92,15 +128,18 @@ def masked(url: str) -> str:
         return f"{scheme}://***@{rest.rpartition('@')[2].partition('?')[0]}"
 
 
-PLACE = re.compile(r"(\[[0-9A-Fa-f:.%a-z]+\]|[^\s,:/?#@\[\]]*)(?::(\d*))?(?:/([^/?#]*))?/?")
+HOST = r"(\[[0-9A-Fa-f:.%a-z]+\]|[^\s,:/?#@\[\]]*)(?::(\d*))?"
+PLACE = re.compile(HOST + r"(?:/([^/?#]*))?/?")
+PLACES = re.compile(r"([^\s/?#@]+)/([A-Za-z0-9._-]+)(?:/([^/?#]*))?/?")
 
 
 def _split_login(rest: str, scheme: str) -> tuple[str, str]:
     """Split at the last `@`, unless that stands in the options behind an address that is complete without it."""
     head, mark, query = rest.partition("?")
-    if mark and "@" in query and "@" not in head and (scheme == "unix" or PLACE.fullmatch(head)):
+    form = PLACES if scheme == SENTINEL else PLACE
+    if mark and "@" in query and "@" not in head and (scheme == "unix" or form.fullmatch(head)):
         return "", rest
-    if "@" in head and (scheme == "unix" or PLACE.fullmatch(head.rpartition("@")[2])):
+    if "@" in head and (scheme == "unix" or form.fullmatch(head.rpartition("@")[2])):
         login, _, place = head.rpartition("@")
         return login, place + mark + query
     login, _, place = rest.rpartition("@")
@@ -113,29 +152,63 @@ def _login(login: str, options: dict[str, str]) -> tuple[str | None, str | None]
     return unquote(username) or asked_user or None, (unquote(password) if colon else asked_password) or None
 
 
-def _options(query: str) -> dict[str, str]:
+def _options(query: str, scheme: str) -> dict[str, str]:
     options = dict(parse_qsl(query, keep_blank_values=True))
+    allowed = ["db", "username", "password", *TLS_OPTIONS, *(SENTINEL_OPTIONS if scheme == SENTINEL else ())]
     for name in options:
-        if name not in ("db", "username", "password", *TLS_OPTIONS):
-            shown = f"{name!r}" if re.fullmatch(r"[a-z_]{1,32}", name) and "@" not in query else "after the ?"
+        if name not in allowed:
+            found = f"{name!r}" if re.fullmatch(r"[a-z_]{1,32}", name) and "@" not in query else "after the ?"
             raise InvalidAddress(
-                f"the address has an option {shown} that is not known; allowed are db, username, password and"
-                f" {', '.join(TLS_OPTIONS)} (time-outs are set by the program)"
+                f"the address has an option {found} that is not known; allowed are {', '.join(allowed)}"
+                " (time-outs are set by the program)"
             )
     return options
+
+
+def _sentinels(place: str, options: dict[str, str], username: str | None, password: str | None) -> RedisAddress:
+    found = PLACES.fullmatch(place)
+    if found is None:
+        raise InvalidAddress(f"expected Sentinels and the name of their master, as in {SENTINEL_FORM}")
+    hosts, master, db = found.groups()
+    # One login for all, unless the Sentinels have their own.
+    user, secret = options.pop("sentinel_username", None), options.pop("sentinel_password", None)
+    login = (username, password) if user is None and secret is None else (user or None, secret or None)
+    db = options.pop("db", db or "0")
+    secure = options.pop("ssl", "no").lower() not in NO
+    return RedisAddress(
+        scheme=SENTINEL,
+        db=_db(db),
+        username=username,
+        password=password,
+        tls=tuple(sorted(options.items())),
+        secure=secure or bool(options),
+        sentinels=tuple(_host(host, SENTINEL_PORT) for host in hosts.split(",")),
+        master=master,
+        sentinel_login=login,
+    )
+
+
+def _host(text: str, default_port: int) -> Place:
+    found = re.fullmatch(HOST, text)
+    if found is None:
+        raise InvalidAddress(f"expected host:port between the commas, as in {SENTINEL_FORM}")
+    return _checked(found[1], found[2], default_port)
 
 
 def _place(place: str) -> tuple[str, int, str]:
     found = PLACE.fullmatch(place)
     if found is None:
         raise InvalidAddress(f"expected host, port and db behind the last @ or the scheme, as in {FORMS}")
-    host, port, db = found.groups()
+    return *_checked(found[1], found[2], DEFAULT_PORT), found[3] or "0"
+
+
+def _checked(host: str, port: str | None, default_port: int) -> Place:
     host = unquote(host).strip("[]")
     if not host:
         raise InvalidAddress(f"the address names no host; expected {FORMS}")
     if port and not 1 <= int(port) <= 65535:
         raise InvalidAddress(f"expected the port to be 1 to 65535, got {port}")
-    return host, int(port or DEFAULT_PORT), db or "0"
+    return host, int(port or default_port)
 
 
 def _db(text: str) -> int:

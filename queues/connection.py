@@ -7,28 +7,29 @@ Every new connection is greeted before its first command: the server's version i
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import ssl
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import redis
 import redis.exceptions as failures
 from redis.backoff import NoBackoff
 from redis.client import Pipeline
-from redis.connection import Connection, ConnectionPool, SSLConnection, UnixDomainSocketConnection
+from redis.connection import ConnectionPool
 from redis.retry import Retry
 
-from queues.address import RedisAddress, masked, parse_url
+from queues.address import NO, RedisAddress, masked, parse_url
+from queues.errors import RedisUnreachable
 from queues.outages import TLS_ALERT, translated
+from queues.sentinel import MasterConnection, MasterTlsConnection, Sentinels, require_master, seen_through
 from queues.server_check import ServerFacts
+from queues.sockets import DEFAULT_TIMEOUT, BoundedConnection, BoundedTlsConnection, BoundedUnixConnection
 
 __all__ = ["Ask", "Client", "Greet", "connect", "connect_blocking", "masked", "parse_url"]
 
-DEFAULT_TIMEOUT = 3.0
 # Name look-up, TCP, TLS and greeting share this part of the time-out, so that the whole attempt ends within it.
 CONNECT_SHARE = 0.9
 PROBE_SECONDS = 0.3
@@ -48,7 +49,7 @@ class Client(redis.Redis):
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         """Send one command, once."""
-        with translated(str(self.address)):
+        with used(self.connection_pool, self.address):
             return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
@@ -65,8 +66,21 @@ class TranslatingPipeline(Pipeline):
 
     def execute(self, raise_on_error: bool = True) -> list[Any]:
         """Send the batch, once."""
-        with translated(str(self.address)):
+        with used(self.connection_pool, self.address):
             return super().execute(raise_on_error)
+
+
+@contextmanager
+def used(pool: ConnectionPool, address: RedisAddress) -> Iterator[None]:
+    """Translate what goes wrong with a connection of the pool; those to a server that is no master are dropped."""
+    try:
+        with seen_through(address), translated(str(address)):
+            yield
+    except RedisUnreachable as failure:
+        if failure.code == "read_only":
+            # The master may have moved, behind its Sentinels or behind its name: only a new connection finds it.
+            pool.disconnect(inuse_connections=False)
+        raise
 
 
 def connect(
@@ -114,17 +128,28 @@ def _client(address: RedisAddress, timeout: float, retries: int, name: str, gree
     if address.scheme == "unix":
         kind, options["path"] = BoundedUnixConnection, address.path
     else:
-        kind = BoundedTlsConnection if address.scheme == "rediss" else BoundedConnection
-        options |= {"host": address.host, "port": address.port, "socket_connect_timeout": budget, **dict(address.tls)}
-        if "ssl_check_hostname" in options:
-            options["ssl_check_hostname"] = options["ssl_check_hostname"].lower() not in ("0", "f", "false", "n", "no")
+        options |= {"socket_connect_timeout": budget, **tls_options(address)}
+        if address.sentinels:
+            kind = MasterTlsConnection if address.secure else MasterConnection
+            options["sentinels"] = Sentinels(address, tls_options(address))
+        else:
+            kind = BoundedTlsConnection if address.secure else BoundedConnection
+            options |= {"host": address.host, "port": address.port}
     client = Client(connection_pool=ConnectionPool(connection_class=kind, **options))
     client.address = address
     return client
 
 
+def tls_options(address: RedisAddress) -> dict[str, Any]:
+    """What redis-py takes of the options for TLS."""
+    options: dict[str, Any] = dict(address.tls)
+    if "ssl_check_hostname" in options:
+        options["ssl_check_hostname"] = options["ssl_check_hostname"].lower() not in NO
+    return options
+
+
 def _first_connection(client: Client) -> None:
-    with translated(str(client.address)):
+    with used(client.connection_pool, client.address):
         pool = client.connection_pool
         pool.release(pool.get_connection())
 
@@ -152,9 +177,12 @@ class _Greeting:
             connection.on_connect()
             facts = ServerFacts.parse(ask("INFO", "server"), str(self.address))
             facts.require(str(self.address))
+            if self.address.sentinels:
+                require_master(connection, ask)
             if self.greet is not None:
                 self.greet(facts, ask)
             connection._sock.settimeout(connection.socket_timeout)
+            connection.proven = True
         except BaseException as error:
             # redis-py would keep a connection that was set up by half when the failure is not one of its own.
             connection.disconnect()
@@ -190,76 +218,3 @@ def _speaks_tls(address: RedisAddress) -> bool:
     except OSError:
         return False
     return True
-
-
-class BoundedUnixConnection(UnixDomainSocketConnection):
-    """A unix socket connection that notes when it began."""
-
-    began = 0.0
-
-    def _connect(self) -> socket.socket:
-        self.began = time.monotonic()
-        return super()._connect()  # type: ignore[no-any-return, no-untyped-call]
-
-
-class BoundedConnection(Connection):
-    """A TCP connection whose name look-up and attempts on all addresses share one time-out."""
-
-    began = 0.0
-
-    def _connect(self) -> socket.socket:
-        self.began = time.monotonic()
-        budget = self.socket_connect_timeout or DEFAULT_TIMEOUT
-        found = look_up(self.host, self.port, budget)
-        failure: OSError = TimeoutError("no address was tried in time")
-        for index, (family, kind, protocol, _, place) in enumerate(found):
-            share = (self.began + budget - time.monotonic()) / (len(found) - index)
-            if share <= 0:
-                break
-            try:
-                return self._open(family, kind, protocol, place, share)
-            except OSError as error:
-                failure = error
-        raise failure
-
-    def _open(self, family: int, kind: int, protocol: int, place: Any, seconds: float) -> socket.socket:
-        made = socket.socket(family, kind, protocol)
-        try:
-            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            made.settimeout(seconds)
-            made.connect(place)
-        except OSError:
-            made.close()
-            raise
-        return made
-
-
-class BoundedTlsConnection(SSLConnection, BoundedConnection):
-    """A TLS connection with the same bound; certificate and host name are checked."""
-
-
-def look_up(host: str, port: int, seconds: float) -> list[Any]:
-    """Resolve a host name within `seconds`: the resolver's own time-outs are far longer and can not be set."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        pass
-    else:
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    answer: list[Any] = []
-
-    def resolve() -> None:
-        try:
-            answer.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except OSError as error:
-            answer.append(error)
-
-    thread = threading.Thread(target=resolve, name="headgate-resolve", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if not answer:
-        raise socket.gaierror(socket.EAI_AGAIN, "the name server did not answer in time")
-    if isinstance(answer[0], OSError):
-        raise answer[0]
-    return list(answer[0])

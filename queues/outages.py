@@ -24,6 +24,7 @@ AWAY_REPLIES = {
     "MISCONF": ("not_saving", "it can not write to its disk and takes no changes", "Free space on its disk. " + LOOK),
     "READONLY": ("read_only", "it is a replica and takes no changes", "Give the address of the master."),
     "MASTERDOWN": ("read_only", "it is a replica without its master", "Give the address of the master."),
+    "UNBLOCKED": ("read_only", "it has become a replica and takes no changes", "Give the address of the master."),
     "NOREPLICAS": ("read_only", "it has too few replicas to take changes", LOOK),
     "BUSY": ("busy", "it is busy with a long script", "Wait; if it stays so, SCRIPT KILL ends that script."),
     "TRYAGAIN": ("cluster", "a cluster is moving our keys", "Wait until the cluster has moved them."),

@@ -29,6 +29,28 @@ def test_a_unix_address_has_a_path_and_may_have_a_db_and_a_login():
     assert (address.path, address.db, address.username, address.password) == ("/run/redis x.sock", 2, "me", "p@w")
 
 
+def test_a_sentinel_address_names_sentinels_master_and_logins():
+    address = parse_url("redis+sentinel://me:p@/w@h1:7000,h2,[::1]:7002/my-master/3")
+    assert address.sentinels == (("h1", 7000), ("h2", 26379), ("::1", 7002))
+    assert (address.master, address.db, address.password, address.secure) == ("my-master", 3, "p@/w", False)
+    assert address.sentinel_login == ("me", "p@/w"), "one login for all, unless the Sentinels have their own"
+    assert str(address) == "redis+sentinel://h1:7000,h2:26379,[::1]:7002/my-master/3"
+
+
+@pytest.mark.parametrize(
+    ("query", "login", "secure"),
+    [
+        ("?sentinel_password=other", (None, "other"), False),
+        ("?sentinel_username=watch&sentinel_password=other&ssl=yes", ("watch", "other"), True),
+        ("?sentinel_password=&ssl_ca_certs=/ca.pem", (None, None), True),
+    ],
+)
+def test_sentinels_may_have_a_login_of_their_own(query, login, secure):
+    address = parse_url("redis+sentinel://:hunter2@h/m" + query)
+    assert (address.sentinel_login, address.secure, address.password) == (login, secure, "hunter2")
+    assert "other" not in f"{address} {address!r} {address.masked}"
+
+
 def test_a_password_never_shows_in_any_form_of_the_address():
     address = parse_url("redis://me:hunter2@h:1/2")
     assert (str(address), address.masked) == ("redis://h:1/2", "redis://me:***@h:1/2")
@@ -52,7 +74,12 @@ def test_a_password_never_shows_in_any_form_of_the_address():
         "redis://:x?hunter2=3@a@h b",
         "unix://:hunter2@relative.sock",
         "unix:///" + "x" * 107,
-        "redis+sentinel://:hunter2@h:26379/mymaster",
+        "redis+sentinel://:hunter2@h:26379",
+        "redis+sentinel://:hunter2@h1:1,,h2:2/mymaster",
+        "redis+sentinel://:hunter2@h1:1,h2:99999/mymaster",
+        "redis+sentinel://:hunter2@h1:1,h2/my master",
+        "redis+sentinel://:hunter2@h1:1/mymaster?sentinel_secret=hunter2",
+        "redis://h:1/0?sentinel_password=hunter2",
     ],
 )
 def test_a_malformed_address_is_refused_without_repeating_the_password(url):

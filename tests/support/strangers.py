@@ -83,3 +83,23 @@ def redis_that_refuses(reply: str) -> Answer:
     greets = redis_that_says(redis_version="7.0.0", redis_mode="standalone", run_id="a" * 40)
     polite = (b"INFO", b"CLIENT", b"AUTH")
     return lambda got: greets(got) if any(word in got for word in polite) else f"-{reply}\r\n".encode()
+
+
+def sentinel_that_says(port: int, *flags: str, password: str = "", master: str = "m") -> Answer:
+    """A Sentinel that names 127.0.0.1:`port` as the master with these flags, to whoever gives its password if any."""
+    facts = ["name", master, "ip", "127.0.0.1", "port", str(port), "flags", ",".join(("master", *flags))]
+    named = f"*{len(facts)}\r\n" + "".join(f"${len(fact)}\r\n{fact}\r\n" for fact in facts)
+    let_in = not password
+
+    def reply(command: bytes) -> str:
+        nonlocal let_in
+        if b"AUTH" in command:
+            if not password:
+                return "-ERR AUTH <password> called without any password configured for the default user.\r\n"
+            let_in = password.encode() in command
+            return "+OK\r\n" if let_in else "-WRONGPASS invalid username-password pair or user is disabled.\r\n"
+        if not let_in:
+            return "-NOAUTH Authentication required.\r\n"
+        return named if f"\r\n{master}\r\n".encode() in command else "-ERR No such master with that name\r\n"
+
+    return lambda got: "".join(reply(command) for command in got.split(b"*")[1:]).encode()
