@@ -36,12 +36,15 @@ def die_with_parent() -> None:
 class RedisServer:
     """One redis-server process: `start`, `kill` (SIGKILL), `restart` on the same data, `close` (kill and remove)."""
 
-    def __init__(self, *, append_only: bool = False, options: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, *, append_only: bool = False, options: dict[str, str] | None = None, program: str | None = None
+    ) -> None:
         # A unix socket path holds 107 bytes: pytest's own temporary folders are too long for that.
         self.folder = Path(tempfile.mkdtemp(prefix="hgr"))
         self.socket = self.folder / "redis.sock"
         self.append_only = append_only
         self.options = options or {}
+        self.program = program or find_binary().path
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -62,7 +65,7 @@ class RedisServer:
 
     def start(self) -> RedisServer:
         """Start the process and return once it answers; it must be our own process that answers."""
-        command = [find_binary().path, "--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "700"]
+        command = [self.program, "--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "700"]
         command += ["--dir", str(self.folder), "--save", "", "--appendonly", "yes" if self.append_only else "no"]
         command += ["--maxmemory-policy", "noeviction", "--loglevel", "warning"]
         for name, value in self.options.items():
@@ -80,6 +83,7 @@ class RedisServer:
         with self.client(socket_timeout=1.0) as client:
             try:
                 info = client.info("server")
+                client.ping()  # INFO is answered while the data are still being loaded
             except redis_py.RedisError:
                 return False
         assert info["process_id"] == self.process.pid, "another redis-server answers on the socket of this test"
