@@ -90,11 +90,16 @@ class Facts:
         self.flows: dict[str, list[Record]] = defaultdict(list)
         for flow in sorted(history.of("flow"), key=lambda record: float(record["mono"])):
             self.flows[flow["run"]].append(flow)
+        self.answers = [one for one in history.of("answer") if self._known(one)]
         self.faults = history.of("fault")
         self.logs = history.of("log")
         self.instants, self.expected_instants = history.of("instant"), history.of("expected_instant")
         self.end = next(iter(history.of("end")), None)
         self.settings: Record = next(iter(history.of("settings")), {})
+
+    def _known(self, answer: Record) -> bool:
+        """Whether the moves are there that an answer tells of; not when a cut undid them before they were seen."""
+        return all((run, token) in self.by_token for run, token in answer["tokens"].items())
 
     def count(self, *kinds: str) -> int:
         """How many faults there were whose name begins so."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 
 from queues.states import HELD, INITIAL, TERMINAL, TRANSITIONS
-from tests.chaos.checker_facts import Facts, Found, Record, Tenure, when
+from tests.chaos.checker_facts import Facts, Found, Record, when
 
 LOST_KINDS = ("waiting", "parked", "delayed", "indexes", "orphans", "leases")
 """What repair counts when a run stood nowhere."""
@@ -16,29 +15,24 @@ STUCK_KINDS = ("misplaced", "holders", "offers", "orphan_leases")
 
 
 def one_effect(facts: Facts) -> Found:
-    """Nothing is made twice, no claim is forgotten by who made it, nobody gives a run up more often than it had it."""
+    """Nothing is made twice, no claim takes runs twice, nobody gives a run up more often than it had it."""
     sent_again = sum(ack.get("resent", 0) for acks in facts.acks.values() for ack in acks)
     found = Found({"calls sent again": sent_again, "calls answered": sum(map(len, facts.acks.values()))})
     born = Counter(move["run"] for move in facts.moves if not move["from"])
     found.violations += [f"{run} was made {count} times" for run, count in born.items() if count > 1]
-    found.violations += [*_forgotten_claims(facts), *_repeated_ends(facts)]
+    found.violations += [*_repeated_claims(facts), *_repeated_ends(facts)]
     return found
 
 
-def _forgotten_claims(facts: Facts) -> Iterator[str]:
-    """A client that claims again knows the answers to all its claims: what it holds beside was taken by a repeat."""
-    known = {(run, token) for ack in facts.acks["claim"] for run, token in ack["tokens"].items()}
-    claimed: dict[str, list[Tenure]] = defaultdict(list)
-    clients = {ack["client"] for ack in facts.acks["claim"]}
-    for tenure in facts.tenures:
-        if tenure.agent in clients and not tenure.adopted:
-            claimed[tenure.agent].append(tenure)
-    for client, tenures in claimed.items():
-        answered = [tenure.began for tenure in tenures if (tenure.run, tenure.token) in known]
-        for tenure in tenures:
-            after = bisect_right(answered, tenure.began)
-            if (tenure.run, tenure.token) not in known and after < len(answered) and tenure.held_at(answered[after]):
-                yield f"{client} holds {tenure.run} (token {tenure.token}) unknowingly: a claim took effect twice"
+def _repeated_claims(facts: Facts) -> Iterator[str]:
+    """All sendings of one claim answer with runs of one taking: those of the first that took any, still held."""
+    taken: dict[str, set[tuple[str, int]]] = {}
+    for answer in facts.answers:
+        tokens = {(run, token) for run, token in answer["tokens"].items() if not facts.by_token[run, token].undone}
+        first = taken.setdefault(answer["request"], tokens) or tokens
+        if not tokens <= first:
+            yield f"a claim of {answer['client']} took {sorted(first)} and, sent again, {sorted(tokens - first)}"
+        taken[answer["request"]] = first
 
 
 def _repeated_ends(facts: Facts) -> Iterator[str]:
