@@ -1,7 +1,6 @@
 """The flows that agents run under chaos. Each attempt takes a lock of its run's own and notes its start and its end.
 
-The lock is held by whatever was forked from the attempt, too: a second attempt that does not get it overlaps with the
-first one, or with something that the first one left behind.
+A second attempt that does not get the lock overlaps with the first one.
 """
 
 import fcntl
@@ -90,6 +89,9 @@ def hostile(seconds: float = 0.3):
         sys.stdout.flush()
         if os.fork() == 0:
             os.setsid()
+            os.close(
+                attempt.lock
+            )  # the daemon of a dead machine is ended before its name is taken, not before the lease
             if os.fork() == 0:
                 time.sleep(600)
             os._exit(0)

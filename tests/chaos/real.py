@@ -17,6 +17,7 @@ from tests.chaos.checker import check
 from tests.chaos.customer import Customer
 from tests.chaos.gone import Living
 from tests.chaos.nemesis import Nemesis
+from tests.chaos.physical import peaks
 from tests.chaos.process_faults import ProcessFaults
 from tests.chaos.redis_faults import RedisFaults
 from tests.chaos.settling import Quiet, settle
@@ -92,6 +93,8 @@ def _result(
     seconds: float,
 ) -> Result:
     assert world.proxy is not None
+    offset = time.time() - time.monotonic()
+    most = peaks(world.history, offset)
     skipped = [] if world.disk else ["disk full: only root may mount a small disk of its own for Redis"]
     return Result(
         seed=plan.seed,
@@ -104,10 +107,11 @@ def _result(
         kills=nemesis.kills,
         struck=world.proxy.struck,
         starts={role.name: role.starts for role in world.roles.values()},
-        recoveries=recoveries(world.history, time.time() - time.monotonic()),
+        recoveries=recoveries(world.history, offset),
         quiet_seconds=quiet.seconds,
         report=check(world.history),
-        problems=quiet.problems,
+        peaks=most,
+        problems=[*quiet.problems, *most.violations],
         skipped=skipped,
     )
 

@@ -44,9 +44,9 @@ def settle(world: World, nemesis: Nemesis, customer: Customer, living: Living, *
     for role in world.roles.values():
         role.thaw()
         role.restart_at = min(role.restart_at, time.monotonic())
-    _operate(world, lambda: _undo_changes(world))
-    until = _operate(world, lambda: _end_schedule(world))
     began = time.monotonic()
+    _operate(world, lambda: _undo_changes(world))
+    _operate(world, lambda: _end_schedule(world))
     _finish(world, customer)
     while not (calm := _calm(world)) and time.monotonic() - began < within:
         world.keep_up_for(0.1)
@@ -58,7 +58,7 @@ def settle(world: World, nemesis: Nemesis, customer: Customer, living: Living, *
     living.stop()
     world.collector.stop()
     world.scene.update()
-    _complete(world, living, until, len(left))
+    _complete(world, living, len(left))
     quiet.problems += [f"attempt {attempt} of {run} met an earlier one" for run, attempt, _ in overlaps(world.folder)]
     quiet.problems += world.tracebacks()
     return quiet
@@ -83,11 +83,20 @@ def _undo_changes(world: World) -> None:
         world.store.queues.resume(queue.name, "chaos")
 
 
-def _end_schedule(world: World) -> int:
-    """Pause the scheduled deployment; gives the time up to which its instants were to be dealt with."""
-    until = world.store.scripts.now_us()
+def _end_schedule(world: World) -> None:
+    """Wait until the scheduler has caught up, then pause the scheduled deployment."""
+    healed_us = world.store.scripts.now_us()
+    until = time.monotonic() + 20
+    while _cursor(world) < healed_us and time.monotonic() < until:
+        world.keep_up_for(0.1)
     Client(world.store, actor="chaos").pause_deployment(f"{flow_of(SCHEDULED)}/{SCHEDULED}")
-    return until
+
+
+def _cursor(world: World) -> int:
+    """Up to where the instants of the scheduled deployment were dealt with."""
+    record = world.store.deployments.get(deployment_id(flow_of(SCHEDULED), SCHEDULED))
+    assert record is not None, "the scheduled deployment is gone"
+    return record.schedules[0].cursor_us
 
 
 def _finish(world: World, customer: Customer) -> None:
@@ -143,13 +152,13 @@ def tail(log: Path, most: int = 1500) -> str:
 
 
 # -------------------------------------------------------------------- the rest of the history
-def _complete(world: World, living: Living, until: int, left: int) -> None:
+def _complete(world: World, living: Living, left: int) -> None:
     history = world.history
     history.add("settings", grace=roles.GRACE, max_lost=50, retries=3)
     history.records += executions(world.folder, living.gone)
     end = ending(world.client, PREFIX, processes=left)
     history.records += list(_logs(world, end))
-    history.records += list(_instants(world, end, until))
+    history.records += list(_instants(world, end))
     history.records.append(end)
 
 
@@ -180,7 +189,7 @@ def ranges(numbers: list[int]) -> list[list[int]]:
     return found
 
 
-def _instants(world: World, end: Record, until: int) -> Iterator[Record]:
+def _instants(world: World, end: Record) -> Iterator[Record]:
     made = deployment_id(flow_of(SCHEDULED), SCHEDULED)
     record = world.store.deployments.get(made)
     assert record is not None and world.first_instant is not None
@@ -188,7 +197,7 @@ def _instants(world: World, end: Record, until: int) -> Iterator[Record]:
     about = {"deployment": made, "schedule": schedule.slug}
     ids: dict[int, str] = {}
     for at in instants_after(schedule.text, world.first_instant - 1):
-        if at > until:
+        if at > schedule.cursor_us:
             break
         ids[at] = scheduled_id(made, schedule.slug, at)
         yield {"kind": "expected_instant", **about, "at": at}

@@ -9,6 +9,7 @@ from statistics import median
 
 from tests.chaos.checker import Report
 from tests.chaos.history import History, Record
+from tests.chaos.physical import Peaks
 from tests.chaos.scene import surviving
 
 ENOUGH = 20
@@ -34,6 +35,7 @@ class Result:
     starts: dict[str, int]
     recoveries: dict[str, list[float]]
     quiet_seconds: float
+    peaks: Peaks
     report: Report
     problems: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
@@ -78,6 +80,9 @@ class Result:
             if times
         )
         yield f"\n{self.quiet_seconds:.2f} s after the last fault all runs had ended and all agents were at work"
+        yield "most processes at one time: " + ", ".join(
+            f"{limit} {most} (full {self.peaks.full[limit]} times)" for limit, most in sorted(self.peaks.most.items())
+        )
         yield f"\n{self.report.table()}"
         yield from self._shortages()
         yield from (f"\nVIOLATION {problem}" for problem in self.problems)
