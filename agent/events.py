@@ -1,8 +1,15 @@
 """What an agent tells whoever watches it: named events, and the one place that writes them, to stderr."""
 
+import time
 from functools import cache
 from importlib import import_module
 from typing import Any
+
+
+TOLD_EVERY_SECONDS = 60.0
+MOST_CAUSES = 100
+_told: dict[tuple[str, str], float] = {}
+"""When it was told last that something failed, and why."""
 
 
 @cache
@@ -56,9 +63,16 @@ def undelivered(*, run: str, cause: str) -> None:
     _log().error("end not delivered", run=run, cause=cause)
 
 
-def unreachable(*, what: str, cause: str) -> None:
-    """A call to Redis failed; it is tried again."""
+def unreachable(*, what: str, cause: str) -> bool:
+    """A call to Redis failed; it is tried again. Told once a minute per call and cause, not at every try."""
+    now = time.monotonic()
+    if now - _told.get((what, cause), -TOLD_EVERY_SECONDS) < TOLD_EVERY_SECONDS:
+        return False
+    if len(_told) >= MOST_CAUSES:
+        _told.clear()
+    _told[what, cause] = now
     _log().warning("redis unreachable", during=what, cause=cause)
+    return True
 
 
 def reachable() -> None:

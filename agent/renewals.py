@@ -67,9 +67,7 @@ class Renewals(threading.Thread):
         raise AssertionError("the last try answers or fails")
 
     def _failed(self, sent_at: float, error: HeadgateQueueError) -> NotRenewed:
-        if not self._told:
-            events.unreachable(what="renew", cause=str(error))
-        self._told = True
+        self._told = events.unreachable(what="renew", cause=str(error)) or self._told
         return NotRenewed(sent_at, isinstance(error, RedisUnreachable) and error.away)
 
 

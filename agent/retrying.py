@@ -1,6 +1,10 @@
-"""Trying a call to Redis again until it is answered: after 0.05 s, doubling to 1 s, told once per outage."""
+"""Trying a call to Redis again until it is answered: after 0.05 s, doubling to 1 s, the time of the try included.
+
+A try that timed out is followed by the next one at once, so that a connection is found soon after a cut has healed.
+"""
 
 import threading
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -39,15 +43,13 @@ class Patience:
     def until_answered(self, what: str, call: Callable[[], T]) -> T:
         """Call until Redis answers, whether it is away, cut off or out of memory. Other errors pass."""
         pause = FIRST_PAUSE
-        told = False
         while True:
+            began = time.monotonic()
             try:
                 answer = call()
             except RedisFailure as failure:
-                if not told:
-                    events.unreachable(what=what, cause=str(failure))
-                    told = True
-                if self.pause(pause):
+                events.unreachable(what=what, cause=str(failure))
+                if self.pause(max(FIRST_PAUSE, began + pause - time.monotonic())):
                     raise GivenUp from failure
                 pause = min(LONGEST_PAUSE, 2 * pause)
             else:
