@@ -7,8 +7,8 @@ from typing import Any
 
 from queues import events
 from queues.clock import seconds_to_us
-from queues.errors import InvalidValue
-from queues.records import Run
+from queues.errors import InvalidValue, NewerSchema
+from queues.records import LARGEST_DATA, Run
 from queues.scripts import Scripts
 from queues.states import State
 
@@ -17,6 +17,9 @@ MOST_CLAIMS = 100
 
 MOST_HELD = 500
 """Runs that one renewal call lists at most; more are renewed in several calls."""
+
+MOST_TOLD = 1000
+"""Problems that are remembered, so that each is told once."""
 
 
 class Answer(StrEnum):
@@ -47,11 +50,16 @@ class Claim:
 
 @dataclass(frozen=True, kw_only=True)
 class ClaimReply:
-    """What a claim gave. `more`: ask again at once; `hold_us`: Redis has just returned, wait for so long."""
+    """What a claim gave. `more`: ask again at once; `hold_us`: Redis has just returned, wait for so long.
+
+    `problems` names what was met and left out: runs whose records say nothing usable, keys of another type, records
+    of a newer version; each is told once by one agent.
+    """
 
     claims: list[Claim]
     more: bool
     hold_us: int
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,11 +126,14 @@ class Claims:
         self._agent = agent
         self._lease_us = seconds_to_us(lease_seconds)
         self._start_timeout_us = seconds_to_us(start_timeout_seconds)
+        self._places: dict[str, int] = {}
+        self._told: set[str] = set()
 
-    def claim(self, queues: Sequence[str], count: int, *, claim_id: str) -> ClaimReply:
+    def claim(self, queues: Sequence[str], count: int, *, claim_id: str, avoid: Sequence[str] = ()) -> ClaimReply:
         """Take up to `count` runs, highest priority first, then by due time; sent again, gives the same runs again.
 
-        An agent that got fewer than it asked for is noted as idle on these queues and woken when there is work.
+        Runs that need a slot of a limit in `avoid` stay where they are in line. An agent that got fewer than it asked
+        for is noted as idle on these queues and woken when there is work.
         """
         reply = self._scripts.call(
             "claim",
@@ -131,11 +142,17 @@ class Claims:
             count=min(count, MOST_CLAIMS),
             claim=claim_id,
             lease_us=self._lease_us,
+            largest=LARGEST_DATA,
+            avoid=list(avoid),
+            **{"from": self._places},
         )
+        # A call looks at a part of a long line only; the next one goes on behind what this one passed over.
+        self._places = dict(reply.get("from") or {})
         claims = [self._claim(claim_id, taken) for taken in reply["claims"]]
         if claims:
             events.claimed(agent=self._agent, count=len(claims), more=reply["more"])
-        return ClaimReply(claims=claims, more=reply["more"], hold_us=reply["hold_us"])
+        problems = self._problems(reply)
+        return ClaimReply(claims=claims, more=reply["more"], hold_us=reply["hold_us"], problems=problems)
 
     def confirm(self, run_id: str, token: int, claim_id: str) -> Answer:
         """Say that the process is there: user code may run only after ok."""
@@ -182,6 +199,21 @@ class Claims:
     def release(self, run_id: str, token: int, claim_id: str, *, reason: str, counts_as_loss: bool = False) -> Answer:
         """Give the run back unfinished, to its place in line; `counts_as_loss` when its process died with it."""
         return Answer(self._call("release", run_id, token, claim_id, reason=reason, loss=counts_as_loss))
+
+    def _problems(self, reply: Mapping[str, Any]) -> tuple[str, ...]:
+        """Say once what a claim met and left out."""
+        found = [f"run {run} has a record that can not be worked with: it FAILED" for run in reply.get("bad") or ()]
+        found += [f"dropped {run} from a line: it has no record" for run in reply.get("orphans") or ()]
+        if reply.get("newer") is not None:
+            found.append(str(NewerSchema("something that this agent leaves alone", reply["newer"])))
+        runs, queues = list(reply.get("unreadable") or ()), list(reply.get("stopped") or ())
+        if runs or queues:
+            found += [str(wrong) for wrong in self._scripts.wrong_keys({"runs": runs, "queues": queues})]
+        fresh = tuple(problem for problem in found if problem not in self._told)
+        self._told = (self._told if len(self._told) < MOST_TOLD else set()) | set(fresh)
+        if fresh:
+            events.left_out(agent=self._agent, problems=fresh)
+        return fresh
 
     def _call(self, verb: str, run_id: str, token: int, claim_id: str, **more: Any) -> Any:
         return self._scripts.call(verb, agent=self._agent, run=run_id, token=token, claim=claim_id, **more)

@@ -1,5 +1,6 @@
 """All exceptions of floor 0; the docstring of each is what it means, its text is what the user reads."""
 
+import re
 from collections.abc import Sequence
 
 
@@ -99,6 +100,24 @@ class InvalidValue(HeadgateQueueError):
         self.field = field
         self.allowed = allowed
         self.found = found
+
+
+class NewerSchema(HeadgateQueueError):
+    """A newer version of Headgate wrote this; it is left as it is. `needs` is that version, empty when not known."""
+
+    def __init__(self, what: str, needs: str = "") -> None:
+        super().__init__(f"{what} was written by a newer Headgate: needs headgate >= {clean_version(needs)}")
+        self.what = what
+        self.needs = needs
+
+
+def clean_version(needs: str) -> str:
+    """A version as a sentence may hold it: it comes out of Redis."""
+    return needs if re.fullmatch(r"[0-9][0-9a-z.+-]{0,30}", needs) else "the version that wrote it"
+
+
+class BadPayload(HeadgateQueueError, ValueError):
+    """What stands in Redis is not what we write there: too large, too deep, cut off, or of another shape."""
 
 
 class UnknownQueue(HeadgateQueueError):

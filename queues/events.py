@@ -31,6 +31,11 @@ def claimed(*, agent: str, count: int, more: bool) -> None:
     _say("info", "claimed", agent=agent, count=count, more=more)
 
 
+def left_out(*, agent: str, problems: tuple[str, ...]) -> None:
+    """Say what an agent met on its queues and could not take: damaged records and keys, records of a newer version."""
+    _say("warning", "left_out", agent=agent, problems=list(problems))
+
+
 def lost(*, agent: str, runs: list[str]) -> None:
     """Say that an agent learned that it no longer owns runs."""
     _say("warning", "lost", agent=agent, runs=runs)
@@ -41,9 +46,9 @@ def late_finish(*, agent: str, run: str) -> None:
     _say("warning", "late_finish", agent=agent, run=run)
 
 
-def expired(*, requeued: int, crashed: int, cancelled: int) -> None:
+def expired(*, requeued: int, crashed: int, cancelled: int, rejected: int) -> None:
     """Say that leases of lost agents ran out."""
-    _say("warning", "expired", requeued=requeued, crashed=crashed, cancelled=cancelled)
+    _say("warning", "expired", requeued=requeued, crashed=crashed, cancelled=cancelled, rejected=rejected)
 
 
 def promoted(*, count: int) -> None:

@@ -16,8 +16,11 @@ FIELD = re.compile(r"[a-z][a-z_]{0,60}")
 PREFIX = re.compile(r"\{[A-Za-z0-9_.:-]+\}[A-Za-z0-9_.:-]*")
 
 ALWAYS_THERE = ("schema", "state", "queue", "due", "created", "moves", "attempt", "token", "claim", "agent", "reason")
-SOMETIMES_THERE = ("id", "state_name", "started", "ended", "limits", "held", "groups", "on_lost", "max_lost", "lost")
-RESERVED_FIELDS = frozenset({*ALWAYS_THERE, *SOMETIMES_THERE, "failures", "parked", "cancel_requested", "settled"})
+SOMETIMES_THERE = ("id", "state_name", "started", "ended", "limits", "held", "groups")
+ABOUT_LOSSES = ("on_lost", "max_lost", "lost", "lost_alone", "beside", "alone")
+RESERVED_FIELDS = frozenset(
+    {*ALWAYS_THERE, *SOMETIMES_THERE, *ABOUT_LOSSES, "failures", "parked", "cancel_requested", "settled", "needs"}
+)
 """The fields of a run's record that belong to floor 0."""
 
 QUEUE_NAMESPACE = uuid.UUID("6f0e4a58-2f4c-5d0b-9d0f-1c6f3a3f7e21")

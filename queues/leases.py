@@ -14,13 +14,14 @@ class Expired:
     requeued: tuple[str, ...]
     crashed: tuple[str, ...]
     cancelled: tuple[str, ...]
+    rejected: tuple[str, ...]
     hold_us: int
     more: bool
 
     @property
     def count(self) -> int:
         """Count the leases that ended."""
-        return len(self.requeued) + len(self.crashed) + len(self.cancelled)
+        return len(self.requeued) + len(self.crashed) + len(self.cancelled) + len(self.rejected)
 
 
 class Leases:
@@ -44,11 +45,15 @@ class Leases:
             requeued=tuple(reply["requeued"]),
             crashed=tuple(reply["crashed"]),
             cancelled=tuple(reply["cancelled"]),
+            rejected=tuple(reply["rejected"]),
             hold_us=reply["hold_us"],
             more=reply["more"],
         )
         if expired.count:
             events.expired(
-                requeued=len(expired.requeued), crashed=len(expired.crashed), cancelled=len(expired.cancelled)
+                requeued=len(expired.requeued),
+                crashed=len(expired.crashed),
+                cancelled=len(expired.cancelled),
+                rejected=len(expired.rejected),
             )
         return expired

@@ -69,7 +69,7 @@ class Agent:
 LOST = "lost"
 OWN_FIELDS = frozenset(
     ("instance", "host", "pid", "boot_id", "started", "queues", "limit", "running", "state", "request", "registered")
-) | {"seen"}
+) | {"seen", "schema", "needs"}
 
 
 class Presence:

@@ -4,8 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from queues import schemas
+from queues.errors import NewerSchema
 from queues.keys import RESERVED_FIELDS
 from queues.states import TERMINAL, State
+
+LARGEST_DATA = 1 << 20
+"""Bytes that one of the big things of a run may have when it is made: its parameters."""
+
+LONGEST_NUMBER = 19
+"""Characters of a number in a record: microseconds until the year 9999, with a sign."""
+
+UNREADABLE = "Unreadable"
+"""The name of the state of a run whose record can not be relied on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +30,7 @@ class Move:
 
     @classmethod
     def parse(cls, line: str, created_us: int) -> Self:
-        """Read a history field: `<us since the run was made> <STATE> <actor> <reason>`."""
+        """Read a history field: `<us since the run was made> <STATE> <actor> <reason>`; raises ValueError."""
         after, state, actor, reason = (*line.split(" ", 3), "")[:4]
         return cls(at_us=created_us + int(after), state=State(state), actor=actor, reason=reason)
 
@@ -28,7 +39,9 @@ class Move:
 class Run:
     """The record of a run; `fields` holds what floors above gave it, times are microseconds since the epoch.
 
-    `claim` is the claim id while the run is held, its first characters when it has ended.
+    `claim` is the claim id while the run is held, its first characters when it has ended. `problem` says why the
+    record can not be relied on: a newer version wrote it, or something else did. What could not be read of it is left
+    out then, and a state that can not be read is given as FAILED.
     """
 
     id: str
@@ -55,6 +68,7 @@ class Run:
     reason: str
     fields: Mapping[str, str]
     history: tuple[Move, ...]
+    problem: str = ""
 
     @property
     def is_terminal(self) -> bool:
@@ -64,23 +78,17 @@ class Run:
     @classmethod
     def parse(cls, run_id: str, raw: Mapping[bytes, bytes]) -> Self:
         """Read a record as HGETALL gives it."""
-        record = {name.decode(): value for name, value in raw.items()}
-        text = {name: joined(record, name) for name in record if "~" not in name}
-
-        def number(name: str) -> int | None:
-            return int(text[name]) if name in text else None
-
-        def lines(name: str) -> tuple[str, ...]:
-            return tuple(text[name].split("\n")) if text.get(name) else ()
-
-        moves = sorted((int(name[1:]), line) for name, line in text.items() if is_move(name))
+        reading = _Reading(run_id, raw)
+        text, number, lines = reading.text, reading.number, reading.lines
+        created_us = number("created") or 0
+        state, history = reading.state(), reading.history(created_us)
         return cls(
             id=run_id,
-            state=State(text["state"]),
-            state_name=text.get("state_name"),
-            queue=text["queue"],
+            state=state,
+            state_name=UNREADABLE if reading.problem else text.get("state_name"),
+            queue=text.get("queue", ""),
             due_us=number("due") or 0,
-            created_us=number("created") or 0,
+            created_us=created_us,
             started_us=number("started"),
             ended_us=number("ended"),
             cancel_requested_us=number("cancel_requested"),
@@ -98,8 +106,55 @@ class Run:
             failures=number("failures") or 0,
             reason=text.get("reason", ""),
             fields={name: text[name] for name in text if name not in RESERVED_FIELDS and not is_move(name)},
-            history=tuple(Move.parse(line, number("created") or 0) for _, line in moves),
+            history=history,
+            problem=reading.problem,
         )
+
+
+class _Reading:
+    """The fields of one record, and the first thing about them that is not as we write it."""
+
+    def __init__(self, run_id: str, raw: Mapping[bytes, bytes]) -> None:
+        record = {name.decode("utf-8", "replace"): value for name, value in raw.items()}
+        self.text = {name: joined(record, name) for name in record if name and "~" not in name}
+        self.problem = ""
+        try:
+            schemas.refuse_newer(f"the run {run_id}", self.text, schemas.RUN)
+        except NewerSchema as newer:
+            self.problem = str(newer)
+
+    def number(self, name: str) -> int | None:
+        """A number; a few digits too many are as wrong as a word."""
+        text = self.text.get(name)
+        if text is None:
+            return None
+        if not (text.removeprefix("-").isdigit() and text.isascii() and len(text) <= LONGEST_NUMBER):
+            self._wrong(name)
+            return None
+        return int(text)
+
+    def lines(self, name: str) -> tuple[str, ...]:
+        return tuple(self.text[name].split("\n")) if self.text.get(name) else ()
+
+    def state(self) -> State:
+        try:
+            return State(self.text.get("state", ""))
+        except ValueError:
+            self._wrong("state")
+            return State.FAILED
+
+    def history(self, created_us: int) -> tuple[Move, ...]:
+        numbered = sorted((int(name[1:]), line) for name, line in self.text.items() if is_move(name))
+        moves = []
+        for number, line in numbered:
+            try:
+                moves.append(Move.parse(line, created_us))
+            except ValueError:
+                self._wrong(f"h{number}")
+        return tuple(moves)
+
+    def _wrong(self, name: str) -> None:
+        self.problem = self.problem or f"its {name} can not be read: {self.text.get(name, 'missing')[:80]!r}"
 
 
 def joined(record: Mapping[str, bytes], name: str) -> str:
@@ -113,4 +168,4 @@ def joined(record: Mapping[str, bytes], name: str) -> str:
 
 def is_move(name: str) -> bool:
     """Say whether a field of the record is a line of its history: h1, h2 …"""
-    return name[0] == "h" and name[1:].isdigit()
+    return name[0] == "h" and name[1:].isdigit() and name.isascii() and len(name) < 10

@@ -8,7 +8,7 @@ from typing import Any
 from queues import events
 from queues.errors import InvalidValue, UnknownQueue
 from queues.keys import FIELD, LIMIT, RESERVED_FIELDS
-from queues.records import Move, Run
+from queues.records import LARGEST_DATA, Move, Run
 from queues.scripts import Scripts
 from queues.states import State
 
@@ -52,6 +52,9 @@ class NewRun:
                 raise InvalidValue("a field's name", "lower-case letters and _, and none of the record's own", name)
             if len(str(value).encode()) > LONGEST_FIELD:
                 raise InvalidValue(f"the field {name}", f"at most {LONGEST_FIELD} bytes (put more into data)", value)
+        for name, big in (self.data or {}).items():
+            if len(big) > LARGEST_DATA:
+                raise InvalidValue(f"the size of {name}", f"at most {LARGEST_DATA} bytes", len(big))
 
     def packed(self) -> dict[str, Any]:
         """Give the run as the script create takes it: defaults left out, lists joined by line ends."""

@@ -9,11 +9,21 @@ import msgpack
 import redis
 from redis.exceptions import NoScriptError, RedisError
 
-from queues.errors import HeadgateQueueError, RefusedByState, RequestReused, ScriptFailed, UnknownQueue, UnknownRun
+from queues import schemas
+from queues.errors import (
+    HeadgateQueueError,
+    NewerSchema,
+    RefusedByState,
+    RequestReused,
+    ScriptFailed,
+    UnknownQueue,
+    UnknownRun,
+    WrongKeyType,
+)
 from queues.key_types import suspects, wrong_keys
 from queues.keys import DEFAULT_PREFIX, DEFAULT_QUEUE, RQ_JOB_DATA, Keys, queue_id
 from queues.outages import translate
-from queues.states import HELD, INITIAL, TERMINAL, TRANSITIONS
+from queues.states import HELD, INITIAL, TERMINAL, TRANSITIONS, State
 
 
 def generated_lua() -> str:
@@ -29,14 +39,18 @@ def generated_lua() -> str:
     return (
         f"local EDGES = {{{edges}}}\n"
         f"local HELD = {{{names(HELD)}}} local TERMINAL = {{{names(TERMINAL)}}}\n"
+        f"local STATES = {{{names(frozenset(State))}}}\n"
+        f"local SCHEMA = {{run={schemas.RUN}, queue={schemas.QUEUE}, agent={schemas.AGENT}, answer={schemas.ANSWER}}}\n"
         f"local RQ_DATA = '{data}' local DEFAULT_QUEUE = {{'{DEFAULT_QUEUE}', '{queue_id(DEFAULT_QUEUE)}'}}\n"
     )
 
 
 @cache
 def script_text(package: str, verb: str) -> str:
-    """Put the generated tables and the two halves of the prelude before the script of a verb in `package`/lua."""
-    shared = [files("queues").joinpath(f"lua/{half}.lua").read_text("utf-8") for half in ("prelude", "slots")]
+    """Put the generated tables and the three parts of the prelude before the script of a verb in `package`/lua."""
+    shared = [
+        files("queues").joinpath(f"lua/{part}.lua").read_text("utf-8") for part in ("prelude", "slots", "endings")
+    ]
     return "".join([generated_lua(), *shared, files(package).joinpath(f"lua/{verb}.lua").read_text("utf-8")])
 
 
@@ -102,9 +116,14 @@ class Scripts:
         """Raise WrongKeyType when a script met a key of a wrong type: Redis says that it did, but not which."""
         if "WRONGTYPE" not in str(failure):
             return
-        keys = self.ask(lambda client: suspects(client, self.keys, arguments))
-        for wrong in self.ask(lambda client: wrong_keys(client, self.prefix, keys)):
+        for wrong in self.wrong_keys(arguments):
             raise wrong from failure
+
+    def wrong_keys(self, arguments: Mapping[str, Any]) -> list[WrongKeyType]:
+        """Find the keys of another type than ours among those that a script met when called with these arguments."""
+        keys = self.ask(lambda client: suspects(client, self.keys, arguments))
+        found: list[WrongKeyType] = self.ask(lambda client: wrong_keys(client, self.prefix, keys))
+        return found
 
     def _run(self, verb: str, payload: bytes) -> Any:
         tail = (1, self.prefix, payload, self.offset_us)
@@ -127,6 +146,8 @@ def typed_error(verb: str, answer: dict[str, Any]) -> HeadgateQueueError:
             return UnknownRun(answer["run"])
         case "unknown_queue":
             return UnknownQueue(answer["queue"])
+        case "newer":
+            return NewerSchema(answer["what"], answer.get("needs") or "")
         case "request_reused":
             return RequestReused(answer["request"])
         case other:

@@ -7,6 +7,8 @@ if kept or clash then return kept or clash end
 
 local run = load(A.run)
 if not run then return refuse('unknown_run', {run = A.run}) end
+local needs = newer('run', run.schema, run.needs)
+if needs then return refuse('newer', {what = 'the run ' .. run.id, needs = needs}) end
 local before = run.state
 if before == 'CANCELLING' or before == 'CANCELLED' and run.cancel_requested then
   return done({before = before, state = before})

@@ -1,9 +1,21 @@
 -- claim.lua: give an agent the next runs of its queues: every limit is checked before any slot is taken.
 -- KEYS[1] prefix
--- ARGV[1] agent, queues (list), count, claim (id of this claim), lease_us
--- Returns claims (list of {id, record, deadline, lease_us, parameters?}), more (stopped early, ask again), hold_us.
+-- ARGV[1] agent, queues (list), count, claim (id of this claim), lease_us, largest (bytes that parameters may have),
+--         avoid (limits whose runs this agent leaves in line), from (map queue -> place in line to look from)
+-- Returns claims (list of {id, record, deadline, lease_us, parameters?}), more (stopped early, ask again, with `from`),
+--         hold_us, bad, orphans, unreadable (ids of runs that were ended or dropped for what their records hold), stopped
+--         (queues that a key of another type stops), newer? (the version that runs or queues left alone need).
 -- Sent again with the same claim id it answers with the runs of the first call that are still held, and takes no other.
 local LOOKS = 200 -- runs that one call looks at
+local MOST_BYTES = 4194304 -- of parameters in one answer
+local PATIENCE = 600000000 -- after so long without an agent that became empty, a run that should be alone starts anyway
+local PROMISE = 15000000 -- an agent that does not ask for so long is not waited for
+
+local bad, orphans, stopped, newest, bytes = {}, {}, {}, nil, 0
+local avoided, from = {}, A.from or {}
+for _, limit in ipairs(A.avoid or {}) do avoided[limit] = true end
+local holding = call('SCARD', P .. 'agentruns:' .. A.agent)
+local emptying = false
 
 local function handed(run)
   return {
@@ -23,40 +35,132 @@ end
 
 local function start(run)
   leave_line(run)
+  if run.alone then call('HDEL', P .. 'alone', run.id) end
   local held = take(run, A.agent, lease_us(run.queue, A.lease_us))
+  holding = holding + 1
   move(run, 'PENDING', 'agent:' .. A.agent, '', {
-    token = call('INCR', P .. 'token'), claim = A.claim, agent = A.agent, held = held, started = false,
-    attempt = tonumber(run.attempt or 0) + 1,
+    token = next_token(run), claim = A.claim, agent = A.agent, held = held, started = false, beside = false, parked = false,
+    alone = run.alone and (holding == 1 and 'now' or 'beside'), attempt = tonumber(run.attempt or 0) + 1,
   })
   rq_job(run)
   represent(run)
+  emptying = run.alone == 'now'
   return handed(run)
 end
 
--- Look at the head of a line: claim it, park it, or drop it when it should not stand there. Gives what was claimed.
+-- What is wrong with the parameters of a run: they are not decoded here, and not even read when they are too large.
+local function unfit(run)
+  local size = redis.pcall('HSTRLEN', P .. 'data:' .. run.id, 'parameters')
+  if type(size) ~= 'number' then return 'the key of its parameters is no hash' end
+  if size > A.largest then return 'its parameters have ' .. us(size) .. ' bytes, allowed are ' .. us(A.largest) end
+  bytes = bytes + size
+end
+
+------------------------------------------------------------------------ runs that get one more try, alone (endings.lua)
+-- Such a run stands in line like any other. An empty agent takes it, and claims nothing else until it has ended. The first
+-- busy agent that meets it promises to claim nothing more until it is empty; the others pass it over. P:alone has, per
+-- run, `<first met> <agent> <until when the promise holds without being renewed>`.
+local function promise(run)
+  local since, agent, ends = string.match(call('HGET', P .. 'alone', run.id) or '', '^(%d+) (%S+) (%d+)$')
+  since, ends = tonumber(since or NOW), tonumber(ends or 0)
+  if NOW - since > PATIENCE then return false end
+  if not agent or agent == A.agent or ends <= NOW then
+    call('HSET', P .. 'alone', run.id, us(since) .. ' ' .. A.agent .. ' ' .. us(NOW + PROMISE))
+    emptying = true
+  end
+  return true
+end
+
+local function is_avoided(run)
+  for _, limit in ipairs(split(run.limits)) do
+    if avoided[limit] then return true end
+  end
+end
+
+local function serves(queue)
+  for _, name in ipairs(A.queues) do
+    if name == queue then return call('HGET', P .. 'queue:' .. queue, 'paused') ~= '1' and room('queue:' .. queue) >= 1 end
+  end
+end
+
+-- The run that this agent promised to take; a promise about a run that is not there to be taken is forgotten.
+local function promised()
+  local all = call('HGETALL', P .. 'alone')
+  for i = 1, #all, 2 do
+    if string.match(all[i + 1], '^%d+ (%S+)') == A.agent then
+      local run, problem, needs = peek(all[i])
+      local fits = run and not problem and not needs and run.state == 'QUEUED' and run.alone and serves(run.queue)
+      if fits and not is_avoided(run) and not full_limit(run) then return run end
+      call('HDEL', P .. 'alone', all[i])
+    end
+  end
+end
+
+-- Whether the one run this agent holds is to be alone.
+local function is_alone()
+  if holding ~= 1 then return false end
+  return redis.pcall('HGET', P .. 'run:' .. call('SRANDMEMBER', P .. 'agentruns:' .. A.agent), 'alone') == 'now'
+end
+
+------------------------------------------------------------------------ the lines
+-- Leave a run where it stands, and look at the one behind it.
+local function pass_over(line)
+  line.from = line.from + 1
+  from[line.queue] = line.from
+end
+
+local function drop(line)
+  leave_line({id = line.id, queue = line.queue})
+  represent({limits = table.concat(call('SMEMBERS', P .. 'parked_in:' .. line.queue), '\n'), queue = line.queue})
+end
+
+local function reject(run, problem)
+  condemn(run, 'agent:' .. A.agent, problem)
+  bad[#bad + 1] = run.id
+end
+
+-- Look at the next run of a line: claim it, park it, pass it over, or drop it when it should not stand there. Gives what was
+-- claimed.
 local function look(line)
   line.fresh = false
-  local run = load(line.id)
-  if not run or run.state ~= 'QUEUED' or run.queue ~= line.queue then
-    leave_line({id = line.id, queue = line.queue})
-    local limits = run and run.limits or table.concat(call('SMEMBERS', P .. 'parked_in:' .. line.queue), '\n')
-    represent({limits = limits, queue = line.queue})
-    return nil
+  local run, problem, needs = peek(line.id)
+  if needs then
+    newest = needs
+    return pass_over(line)
   end
+  if run and problem and not TERMINAL[run.state] then
+    reject(run, problem)
+    return drop(line)
+  end
+  if not run or run.state ~= 'QUEUED' or run.queue ~= line.queue then
+    if not run and not problem then orphans[#orphans + 1] = line.id end
+    return drop(line)
+  end
+  if is_avoided(run) then return pass_over(line) end
   local limit = full_limit(run)
-  if limit then park(run, limit) return nil end
+  if limit then return park(run, limit) end
+  if run.alone and holding > 0 and promise(run) then return pass_over(line) end
+  problem = unfit(run)
+  if problem then return reject(run, problem) end
   return start(run)
 end
 
-local function lines_of_queues()
-  local lines = {}
-  for i, queue in ipairs(A.queues) do
-    local settings = call('HMGET', P .. 'queue:' .. queue, 'paused', 'priority')
-    if settings[1] ~= '1' then
-      lines[#lines + 1] = {queue = queue, limit = 'queue:' .. queue, priority = tonumber(settings[2] or 100), at = i}
-    end
-  end
-  return lines
+-- Do something about a queue. A key of another type stops this queue only.
+local function guarded(queue, work, ...)
+  local ok, result = pcall(work, ...)
+  if ok then return result end
+  if not wrong_type(result) then error(result, 0) end
+  stopped[#stopped + 1] = queue
+  stopped[queue] = true
+end
+
+local function line_of(queue, i)
+  local settings = call('HMGET', P .. 'queue:' .. queue, 'paused', 'priority', 'schema', 'needs')
+  local needs = newer('queue', settings[3] or nil, settings[4] or nil)
+  newest = needs or newest
+  if settings[1] == '1' or needs then return nil end
+  local priority = tonumber(settings[2] or 100) or 100
+  return {queue = queue, limit = 'queue:' .. queue, priority = priority, at = i, from = tonumber(from[queue] or 0)}
 end
 
 local function before(a, b)
@@ -65,41 +169,56 @@ local function before(a, b)
   return a.at < b.at
 end
 
+local function read_head(line)
+  if room(line.limit) < 1 then return nil end
+  if not line.fresh then
+    local head = call('ZRANGE', P .. 'waiting:' .. line.queue, line.from, line.from, 'WITHSCORES')
+    line.id, line.due, line.fresh = head[1], tonumber(head[2]), true
+  end
+  return line.id
+end
+
 -- The line to take from next: of those with a run and room, the first by priority, then by due time of its head.
 local function next_line(lines)
   local best
   for _, line in ipairs(lines) do
-    if room(line.limit) >= 1 then
-      if not line.fresh then
-        local head = call('ZRANGE', P .. 'waiting:' .. line.queue, 0, 0, 'WITHSCORES')
-        line.id, line.due, line.fresh = head[1], tonumber(head[2]), true
-      end
-      if line.id and (not best or before(line, best)) then best = line end
+    if not stopped[line.queue] and guarded(line.queue, read_head, line) and (not best or before(line, best)) then
+      best = line
     end
   end
   return best
 end
 
+-- Take what this agent promised to take alone, or nothing while it still holds other runs. Second: whether to leave it at that.
+local function keep_promise()
+  local mine = promised()
+  if is_alone() or mine and holding > 0 and promise(mine) then
+    emptying = true
+    return {}, true
+  end
+  local claimed = mine and holding == 0 and look({id = mine.id, queue = mine.queue})
+  return {claimed or nil}, claimed
+end
+
 local function claim()
-  local lines, claims, ids, looks = lines_of_queues(), {}, {}, 0
-  while #claims < A.count do
+  local claims, enough = keep_promise()
+  if enough then return claims, false end
+  local lines, looks = {}, 0
+  for i, queue in ipairs(A.queues) do lines[#lines + 1] = guarded(queue, line_of, queue, i) end
+  while #claims < A.count and not emptying do
     local line = next_line(lines)
     if not line then break end
-    if looks == LOOKS then return claims, ids, true end
+    if looks == LOOKS or bytes > MOST_BYTES then return claims, true end
     looks = looks + 1
-    local claimed = look(line)
-    if claimed then
-      claims[#claims + 1] = claimed
-      ids[#ids + 1] = claimed.id
-    end
+    claims[#claims + 1] = guarded(line.queue, look, line)
   end
-  return claims, ids, false
+  return claims, false
 end
 
 local function note_idle(count, more)
   even_when_full()
   local queues = table.concat(A.queues, '\n')
-  if count >= A.count or more then return unidle(A.agent, queues) end
+  if count >= A.count or more or emptying then return unidle(A.agent, queues) end
   for _, queue in ipairs(A.queues) do call('ZADD', P .. 'idle:' .. queue, 'NX', AT, A.agent) end
   call('SET', P .. 'idling:' .. A.agent, queues, 'EX', 15)
 end
@@ -109,7 +228,7 @@ if clash then return clash end
 if kept then
   local claims = {}
   for _, id in ipairs(split(kept)) do
-    local run = load(id)
+    local run = peek(id)
     if run and HELD[run.state] and run.claim == A.claim then claims[#claims + 1] = handed(run) end
   end
   return done({claims = claims, more = false, hold_us = 0})
@@ -118,7 +237,15 @@ end
 local hold = tonumber(call('HGET', P .. 'recovery', 'no_claims_before') or 0) - NOW
 if hold > 0 then return done({claims = {}, more = false, hold_us = hold}) end
 
-local claims, ids, more = claim()
+local claims, more = claim()
 note_idle(#claims, more)
+local ids = {}
+for i, claimed in ipairs(claims) do ids[i] = claimed.id end
 if #ids > 0 then remember('claim', A.claim, table.concat(ids, '\n')) end
-return done({claims = claims, more = more, hold_us = 0})
+if #orphans > 0 then call('HINCRBY', P .. 'counters', 'orphan_entries', #orphans) end
+local names = {}
+for i, queue in ipairs(stopped) do names[i] = queue end
+return done({
+  claims = claims, more = more, hold_us = 0, from = more and from or nil, bad = bad, orphans = orphans,
+  unreadable = unreadable, stopped = names, newer = newest,
+})

@@ -38,7 +38,7 @@ local function belongs(run, place)
   local kind, rest = string.match(place, '^([a-z]+):?(.*)$')
   if kind == 'runs' then return run.state == rest end
   if kind == 'waiting' then return run.state == 'QUEUED' and not run.parked and run.queue == rest end
-  if kind == 'parked' then return run.state == 'QUEUED' and (run.parked or '') .. '|' .. run.queue == rest end
+  if kind == 'parked' then return run.state == 'QUEUED' and (run.parked or '') .. '|' .. (run.queue or '') == rest end
   if kind == 'delayed' then return run.state == 'SCHEDULED' end
   if kind == 'leases' then return HELD[run.state] end
   if kind == 'holders' then return HELD[run.state] and holds(run, rest) end
@@ -107,9 +107,17 @@ local function job(run)
 end
 
 local function mend(id)
-  local run = load(id)
-  if not run then return drop(id, 'orphans') end
+  local run, problem, needs = peek(id)
+  if needs then return end
+  -- A record that is no hash blocks the place it stands in: its id leaves, the key stays for people to look at.
+  if not run then return drop(id, problem and 'unreadable' or 'orphans') end
   if A.place and not belongs(run, A.place) then drop(id, 'misplaced') end
+  if problem and not TERMINAL[run.state] then
+    condemn(run, 'scheduler', problem)
+    return note('bad_records')
+  elseif problem then
+    return
+  end
   indexed(run)
   if run.state == 'QUEUED' then
     queued(run)
@@ -122,18 +130,10 @@ local function mend(id)
   job(run)
 end
 
--- A record that is no hash blocks the line it stands in: its id leaves, the key stays for people to look at.
-local function set_aside(id)
-  local found = call('TYPE', P .. 'run:' .. id).ok
-  if found ~= 'hash' and found ~= 'none' then drop(id, 'unreadable') end
-end
-
 even_when_full()
 for _, id in ipairs(A.runs) do
-  if not pcall(mend, id) then
-    damaged[#damaged + 1] = id
-    pcall(set_aside, id)
-  end
+  if not pcall(mend, id) then damaged[#damaged + 1] = id end
 end
+for _, id in ipairs(unreadable) do damaged[#damaged + 1] = id end
 for kind, n in pairs(counts) do call('HINCRBY', P .. 'counters', 'repaired_' .. kind, n) end
 return done({counts = counts, damaged = damaged})

@@ -1,4 +1,4 @@
--- prelude.lua: what every script shares. The loader puts generated tables (EDGES, HELD, TERMINAL, RQ_DATA) before it.
+-- prelude.lua: what every script shares. The loader puts generated tables (EDGES, STATES, HELD, TERMINAL, SCHEMA, RQ_DATA) before it.
 -- KEYS[1] the prefix that every key of the installation starts with
 -- ARGV[1] msgpack map of the verb's arguments   ARGV[2] microseconds added to the time of Redis (tests travel; else 0)
 -- A verb ends with `return done(reply)` (slots.lua), which wakes idle agents, or with `return refuse(code, details)` before
@@ -54,14 +54,16 @@ local function even_when_full() call('DEL', P .. 'nothing') end
 ------------------------------------------------------------------------ records
 -- A value longer than BITE continues in fields name~1, name~2 …, so that the hash stays compact.
 
--- The record of a run as a table of strings, with `id`; nil when there is none.
+-- The record of a run as a table of strings, with `id`; nil when there is none. Second, a field that is longer than any we
+-- write; the value of such a field is dropped.
 local function load(id)
   local flat = call('HGETALL', P .. 'run:' .. id)
   if #flat == 0 then return nil end
-  local run, long = {id = id}, nil
+  local run, long, overlong = {id = id}, nil, nil
   for i = 1, #flat, 2 do
-    run[flat[i]] = flat[i + 1]
-    if #flat[i + 1] == BITE then long = long or {} long[#long + 1] = flat[i] end
+    local size = #flat[i + 1]
+    if size <= BITE then run[flat[i]] = flat[i + 1] else overlong = flat[i] end
+    if size == BITE then long = long or {} long[#long + 1] = flat[i] end
   end
   for _, name in ipairs(long or {}) do
     local i = 1
@@ -71,7 +73,56 @@ local function load(id)
       i = i + 1
     end
   end
-  return run
+  return run, overlong
+end
+
+local LATER = 60000000 -- microseconds after which what a newer version has to deal with is met again
+
+-- The version that a record of a newer schema needs, '' when it does not say; nil when we know the schema.
+local function newer(kind, schema, needs)
+  if not string.match(schema or '1', '^%d+$') or tonumber(schema or 1) <= SCHEMA[kind] then return nil end
+  return needs or ''
+end
+
+local NUMBERS = {'schema', 'created', 'due', 'moves', 'attempt', 'token', 'lost', 'failures', 'max_lost'}
+local ALWAYS = {created = true, due = true}
+
+local function sound(run, name)
+  local value = run[name]
+  if not value then return not ALWAYS[name] end
+  -- No claim ever had a token above the microseconds since the epoch: the counter starts at 1, and a damaged one from those.
+  return string.match(value, '^%d+$') and #value <= 18 and (name ~= 'token' or tonumber(value) <= NOW)
+end
+
+-- What makes a record one that no verb can work with, in words; nil when nothing does.
+local function flaw(run, overlong)
+  if overlong then return 'its field ' .. string.sub(overlong, 1, BITE) .. ' is longer than any that is written' end
+  if not run.queue or not run.state then return 'it has no queue or no state' end
+  if not STATES[run.state] then return 'its state is ' .. run.state end
+  for _, name in ipairs(NUMBERS) do
+    if not sound(run, name) then return 'its ' .. name .. ' is ' .. (run[name] or 'missing') end
+  end
+end
+
+local function wrong_type(problem)
+  return string.find(type(problem) == 'table' and problem.err or tostring(problem), 'WRONGTYPE', 1, true) ~= nil
+end
+
+local unreadable = {} -- ids whose key is no hash
+
+-- As load, for verbs that go through many runs, none of which may stop the others. Second: what is wrong with the record,
+-- in words (without a record: its key is no hash). Third: the version it needs, when a newer one wrote it.
+local function peek(id)
+  local ok, run, overlong = pcall(load, id)
+  if not ok then
+    if not wrong_type(run) then error(run, 0) end
+    unreadable[#unreadable + 1] = id
+    return nil, 'its key is no hash'
+  end
+  if not run then return nil end
+  local needs = newer('run', run.schema, run.needs)
+  if needs then return run, nil, needs end
+  return run, flaw(run, overlong)
 end
 
 local function spread(into, name, value)
@@ -153,12 +204,23 @@ local function move(run, to, actor, reason, changes)
     'attempt', run.attempt or '0', 'token', run.token or '0', 'agent', run.agent or '', 'held', run.held or '')
 end
 
+-- The next fencing number. A counter that was removed, set back or spoilt goes on from the microseconds since the epoch,
+-- which no number of claims has ever come near.
+local function next_token(run)
+  local token = redis.pcall('INCR', P .. 'token')
+  if type(token) == 'number' and token > tonumber(run.token or 0) and token <= NOW then return token end
+  call('SET', P .. 'token', AT)
+  return call('INCR', P .. 'token')
+end
+
 ------------------------------------------------------------------------ calls that are sent again
 -- The kept answer of an earlier call with this request id; second, an error reply when that call was another verb.
 local function remembered(verb, id)
   local kept = id and call('GET', P .. 'request:' .. id)
   if not kept then return nil end
-  local at = string.find(kept, ' ', 1, true)
+  local needs = newer('answer', string.match(kept, '^v(%d+) '), nil)
+  if needs then return nil, refuse('newer', {what = 'the kept answer of request ' .. id, needs = needs}) end
+  local at = string.find(kept, ' ', 1, true) or #kept + 1
   if string.sub(kept, 1, at - 1) ~= verb then return nil, refuse('request_reused', {request = id}) end
   return string.sub(kept, at + 1)
 end

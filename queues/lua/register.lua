@@ -18,8 +18,8 @@ end
 local function take_over()
   local released = {}
   for _, id in ipairs(call('SMEMBERS', P .. 'agentruns:' .. A.agent)) do
-    local run = load(id)
-    if run and HELD[run.state] and run.agent == A.agent then
+    local run, problem, needs = peek(id)
+    if run and not problem and not needs and HELD[run.state] and run.agent == A.agent then
       lose(run, 'agent:' .. A.agent, 'agent ' .. A.agent .. ' died')
       released[#released + 1] = id
     else
@@ -54,10 +54,11 @@ local same = call('HGET', key, 'instance') == A.instance
 local request = same and call('HGET', key, 'request') or nil
 local released = A.takeover and not same and take_over() or {}
 -- Runs of a holder that fell silent may still be alive behind a cut: their leases end them, not this name.
+if not same then note_company(A.agent) end
 if not same then call('DEL', P .. 'agentruns:' .. A.agent, P .. 'wake:' .. A.agent) end
 for _, queue in ipairs(split(call('HGET', key, 'queues') or '')) do call('SREM', worker_key_of(queue), worker) end
 local flat = {
-  'instance', A.instance, 'host', A.identity.host, 'pid', us(A.identity.pid), 'boot_id', A.identity.boot_id,
+  'schema', us(SCHEMA.agent), 'instance', A.instance, 'host', A.identity.host, 'pid', us(A.identity.pid), 'boot_id', A.identity.boot_id,
   'started', A.identity.started, 'queues', table.concat(A.queues, '\n'), 'limit', us(A.limit), 'state', 'running',
   'running', '0', 'registered', us(NOW), 'seen', us(NOW),
 }

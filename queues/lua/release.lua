@@ -12,7 +12,7 @@ end
 even_when_full()
 write(run, {settled = mark})
 if A.loss then
-  lose(run, 'agent:' .. A.agent, A.reason)
+  lose(run, 'agent:' .. A.agent, A.reason, true)
 else
   give_back(run, 'agent:' .. A.agent, A.reason)
 end

@@ -14,7 +14,7 @@ local function adopt(run, token, claim)
   leave_line(run)
   local held = take(run, A.agent, A.lease_us)
   move(run, 'PENDING', 'agent:' .. A.agent, 'taken back after Redis lost the claim', {
-    token = token, claim = claim, agent = A.agent, held = held, parked = false, attempt = tonumber(run.attempt or 0) + 1,
+    token = token, claim = claim, agent = A.agent, held = held, parked = false, beside = false, attempt = tonumber(run.attempt or 0) + 1,
   })
   rq_job(run)
   represent(run)
@@ -28,7 +28,13 @@ local function overdue(run)
 end
 
 local function renew(id, token, claim, confirmed)
-  local run = load(id)
+  local run, problem, needs = peek(id)
+  if problem or needs then table.insert(lost, id) return end
+  if run and HELD[run.state] and run.claim == claim and run.token ~= us(token) then
+    condemn(run, 'agent:' .. A.agent, 'its token is ' .. (run.token or 'missing') .. ', its claim was given ' .. us(token))
+    table.insert(lost, id)
+    return
+  end
   local same = run and HELD[run.state] and run.token == us(token) and run.claim == claim
   if not same and not adopt(run, token, claim) then table.insert(lost, id) return end
   if run.state == 'PENDING' and confirmed then

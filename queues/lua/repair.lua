@@ -69,7 +69,7 @@ local NEAR = 50 -- places of the line in which a run that needs the limit is loo
 
 local function stands_in_line(limit, line)
   for _, id in ipairs(call('ZRANGE', line, 0, NEAR - 1)) do
-    local run = load(id)
+    local run = peek(id)
     for _, needed in ipairs(split(run and run.limits)) do
       if needed == limit then return true end
     end

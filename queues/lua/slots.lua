@@ -1,4 +1,4 @@
--- slots.lua: the second half of the prelude: where waiting runs stand, who holds slots, who is woken.
+-- slots.lua: the second part of the prelude: where waiting runs stand, who holds slots, who is woken.
 -- A QUEUED run is in exactly one of two places: waiting:<queue>, which agents claim from, or parked:<limit>|<queue>.
 -- Whenever a limit has room and runs of a queue are parked under it, a run that needs it stands in waiting:<queue>.
 
@@ -81,7 +81,7 @@ end
 
 ------------------------------------------------------------------------ queues
 local function make_queue(name, settings)
-  local flat = {'created', AT, 'paused', '0'}
+  local flat = {'schema', us(SCHEMA.queue), 'created', AT, 'paused', '0'}
   for field, value in pairs(settings) do
     flat[#flat + 1] = field
     flat[#flat + 1] = value
@@ -208,36 +208,4 @@ local function free(run)
   call('ZREM', P .. 'leases', run.id)
   if run.agent then call('SREM', P .. 'agentruns:' .. run.agent, run.id) end
   for _, limit in ipairs(held) do grown(limit, 1) end
-end
-
--- End a run for good, slots included.
-local function settle(run, to, actor, reason, changes)
-  move(run, to, actor, reason, changes)
-  rq_job(run)
-  free(run)
-end
-
--- Put a held run back into the line at its due place, with a new token, so that nobody can finish the old claim.
-local function give_back(run, actor, reason, changes)
-  if run.state == 'CANCELLING' then return settle(run, 'CANCELLED', actor, reason) end
-  changes = changes or {}
-  changes.token, changes.claim, changes.held, changes.agent = call('INCR', P .. 'token'), false, false, false
-  local before = {id = run.id, held = run.held, agent = run.agent}
-  push(run, actor, reason, changes)
-  free(before)
-end
-
--- A held run whose agent was lost: back into the line, or CRASHED by its policy. Gives the state it has now.
-local function lose(run, actor, reason)
-  local lost, most = tonumber(run.lost or 0) + 1, tonumber(run.max_lost or 3)
-  if run.state == 'CANCELLING' then
-    settle(run, 'CANCELLED', actor, reason)
-  elseif run.on_lost == 'crash' then
-    settle(run, 'CRASHED', actor, reason, {lost = lost})
-  elseif lost >= most then
-    settle(run, 'CRASHED', actor, reason .. ', loss ' .. lost .. ' of ' .. most, {lost = lost})
-  else
-    give_back(run, actor, reason, {lost = lost})
-  end
-  return run.state
 end

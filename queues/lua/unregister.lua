@@ -8,8 +8,8 @@ if call('HGET', key, 'instance') ~= A.instance then return done({left = false, r
 even_when_full()
 local released = {}
 for _, id in ipairs(call('SMEMBERS', P .. 'agentruns:' .. A.agent)) do
-  local run = load(id)
-  if run and HELD[run.state] and run.agent == A.agent then
+  local run, problem, needs = peek(id)
+  if run and not problem and not needs and HELD[run.state] and run.agent == A.agent then
     give_back(run, 'agent:' .. A.agent, A.reason)
     released[#released + 1] = id
   end

@@ -8,7 +8,7 @@ something. The model test plays it beside a real Redis, the simulation uses it a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 
@@ -75,13 +75,36 @@ class Model(Records):
         if (known := self.recall("claim", claim)) is not None:
             return [run for run in map(self.runs.get, known) if run and run.state in HELD and run.claim == claim]
         taken: list[Record] = []
-        while self.now >= self.no_claims_before and len(taken) < count and (run := self.next_run(queues)):
+        for run in self._next_of(agent, queues, count) if self.now >= self.no_claims_before else ():
             self.token += 1
             self.take(run, agent, self.token, claim, self.lease_of(run))
             taken.append(run)
+            if run.alone:
+                self.promises.pop(run.id, None)
+                run.alone = "now" if len(self.in_hands(agent)) == 1 else "beside"
         if taken:
             self.keep("claim", claim, [run.id for run in taken])
         return taken
+
+    def _next_of(self, agent: str, queues: Sequence[str], count: int) -> Iterator[Record]:
+        """The runs for an agent, one after the other: whoever is to be alone is, or is passed over."""
+        held, mine, passed = self.in_hands(agent), self.promised(agent, queues), set[str]()
+        if [run.alone for run in held] == ["now"] or (mine and held and self.promise(mine, agent)):
+            return
+        if mine and not held:
+            yield mine
+            return
+        given = 0
+        while given < count and (run := self.next_run(queues, passed)):
+            if run.alone and self.in_hands(agent) and self.promise(run, agent):
+                passed.add(run.id)
+                if self.promises[run.id][1] == agent:
+                    return
+                continue
+            given += 1
+            yield run
+            if run.alone == "now":
+                return
 
     def confirm(self, proof: Proof) -> str:
         """Let user code run: ok, lost or cancelling."""
@@ -149,7 +172,7 @@ class Model(Records):
             return "ok" if again or ended_under(there, proof) else "lost"
         run.settled = ("release", *proof[1:])
         if loss:
-            self.lose(run)
+            self.lose(run, agent_lives=True)
         else:
             self.give_back(run)
         return "ok"
@@ -164,6 +187,8 @@ class Model(Records):
         taken = self.in_hands(name) if takeover and not same else []
         for run in taken:
             self.lose(run)
+        if not same:
+            self.note_company(name)
         self.names[name] = Name(instance=instance, seen=self.now, request=holder.request if holder and same else "")
         return [run.id for run in taken]
 
@@ -224,16 +249,27 @@ class Model(Records):
             self.numbers[limit] = number
         return before
 
-    def lose(self, run: Record) -> State:
-        """The owner of a held run was lost."""
+    def lose(self, run: Record, *, agent_lives: bool = False) -> State:
+        """A held run was lost with its agent, or only did not start."""
+        company: bool | None = None
+        if not agent_lives:
+            self.note_company(run.agent)
+            company = run.beside
         if run.state is State.CANCELLING:
             run.settle(State.CANCELLED)
             return run.state
         run.lost += 1
-        if run.on_lost == "crash" or run.lost >= run.max_lost:
+        run.lost_alone = run.lost_alone or company is False
+        if run.on_lost == "crash":
             run.settle(State.CRASHED)
-        else:
+        elif run.lost < run.max_lost:
             self.give_back(run)
+        elif company and not run.lost_alone and not run.alone:
+            run.alone = "wanted"
+            self.give_back(run)
+        else:
+            poison = company is False and run.state is State.RUNNING and run.lost > 1
+            run.settle(State.CRASHED, "Poison" if poison else None)
         return run.state
 
     def give_back(self, run: Record) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -17,6 +17,11 @@ Proof = tuple[str, int, str]
 
 class Refused(Exception):
     """A call that changes nothing; the text is the code of the refusal."""
+
+
+PATIENCE = 600 * SECOND
+"""After so long without an agent that became empty, a run that should be alone starts beside others."""
+PROMISE = 15 * SECOND
 
 
 @dataclass(kw_only=True)
@@ -40,6 +45,11 @@ class Record:
     taken: int = 0
     deadline: int = 0
     lost: int = 0
+    beside: bool = False
+    """It was not the only run of its agent when that lost one."""
+    lost_alone: bool = False
+    alone: str = ""
+    """Whether it gets one more try that is to be alone: wanted, now (it is), beside (no agent became empty)."""
     failures: int = 0
     settled: tuple[str, int, str] | None = None
     """The claim that gave it back or planned its next try: whoever says so again gets the same answer."""
@@ -106,6 +116,8 @@ class Records:
     token: int = 0
     no_expiry_before: int = 0
     no_claims_before: int = 0
+    promises: dict[str, tuple[int, str, int]] = field(default_factory=dict)
+    """Of runs to be tried alone: when first met, the agent that empties itself for it, until when that holds."""
     beat_at: int = 0
     """When a scheduler last said that Redis takes writes."""
 
@@ -122,10 +134,11 @@ class Records:
         """Whether nothing but a free agent is missing."""
         return run.state is State.QUEUED and all(self.room(limit) >= 1 for limit in needs(run))
 
-    def next_run(self, queues: Sequence[str]) -> Record | None:
-        """The run that a claim on these queues gets: by priority, then due time, then the order of the queues."""
+    def next_run(self, queues: Sequence[str], passed: Container[str] = ()) -> Record | None:
+        """The run that a claim on these queues gets next: by priority, then due time, then the order of the queues."""
         open_queues = {queue: at for at, queue in enumerate(queues) if not self.lines[queue].paused}
-        found = [run for run in self.runs.values() if run.queue in open_queues and self.startable(run)]
+        runs = [run for run in self.runs.values() if run.queue in open_queues and run.id not in passed]
+        found = [run for run in runs if self.startable(run)]
         return min(
             found,
             key=lambda run: (self.lines[run.queue].priority, run.due, open_queues[run.queue], run.id),
@@ -150,13 +163,14 @@ class Records:
             numbers=dict(self.numbers),
             names={name: copy(holder) for name, holder in self.names.items()},
             kept=dict(self.kept),
+            promises=dict(self.promises),
         )
 
     # -------------------------------------------------------------- inner
     def take(self, run: Record, agent: str, token: int, claim: str, lease: int) -> None:
         """Give a run to a claim, with all its slots."""
         run.move(State.PENDING, token=token, claim=claim, agent=agent, held=needs(run), attempt=run.attempt + 1)
-        run.taken, run.deadline = self.now, self.now + lease
+        run.taken, run.deadline, run.beside = self.now, self.now + lease, False
         run.instance = self.names[agent].instance if agent in self.names else ""
 
     def in_hands(self, name: str) -> list[Record]:
@@ -164,6 +178,30 @@ class Records:
         instance = self.names[name].instance if name in self.names else ""
         found = [run for run in self.runs.values() if run.state in HELD and run.agent == name]
         return [run for run in found if run.instance == instance]
+
+    def note_company(self, name: str) -> None:
+        """Note on the runs of an agent that none is its only one."""
+        runs = self.in_hands(name)
+        for run in runs:
+            run.beside = run.beside or len(runs) > 1
+
+    def promise(self, run: Record, agent: str) -> bool:
+        """Whether an agent with other runs leaves this one for later; the first such agent then empties itself."""
+        since, owner, ends = self.promises.get(run.id, (self.now, "", 0))
+        if self.now - since > PATIENCE:
+            return False
+        if owner in ("", agent) or ends <= self.now:
+            self.promises[run.id] = since, agent, self.now + PROMISE
+        return True
+
+    def promised(self, agent: str, queues: Sequence[str]) -> Record | None:
+        """The run that an agent empties itself for; a promise about one that can not start is forgotten."""
+        for run_id in [run_id for run_id, (_, owner, _) in self.promises.items() if owner == agent]:
+            run = self.runs.get(run_id)
+            if run and run.alone and run.queue in queues and not self.lines[run.queue].paused and self.startable(run):
+                return run
+            del self.promises[run_id]
+        return None
 
     def recall(self, verb: str, request: str | None) -> Any:
         """The kept answer of a call that was sent before under this id; None when there was none."""
