@@ -159,7 +159,7 @@ class Game(Verbs):
     @rule(ticks=st.sampled_from([0, 1, 1, 4, 8]))
     def scheduler_passes(self, ticks: int) -> None:
         self.travel(ticks * TICK)
-        self.call(lambda: self.floor.runs.promote().count, self.model.promote)
+        self.call(lambda: self.floor.runs.promote().count, lambda: self.model.promote())
         self.expire()
 
     @rule(ticks=st.sampled_from([4, 8]))
