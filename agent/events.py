@@ -85,6 +85,36 @@ def failed(*, what: str, cause: str) -> None:
     _log().error("agent failed", during=what, cause=cause)
 
 
+def spool_unusable(*, path: str, cause: str) -> None:
+    """Lines of runs can not be written to the disk: they stay in memory, and no further run is claimed."""
+    _log().error("spool unusable, nothing is claimed until there is room", path=path, cause=cause)
+
+
+def spool_usable(*, path: str) -> None:
+    """Lines of runs are written to the disk again."""
+    _log().info("spool usable again", path=path)
+
+
+def spool_at_quota(*, path: str, bytes: int) -> None:
+    """As much waits on the disk as may: flows wait until some of it is in Redis."""
+    _log().warning("spool at its quota; HEADGATE_SPOOL_MB raises it", path=path, bytes=bytes)
+
+
+def spool_left_alone(*, path: str, cause: str) -> None:
+    """A file or folder of the spool is not this agent's to read."""
+    _log().warning("spool left alone", path=path, cause=cause)
+
+
+def spool_damaged(*, path: str, cause: str) -> None:
+    """A spool file ends before its end; what came before was shipped."""
+    _log().warning("spool damaged", path=path, cause=cause)
+
+
+def leavings_shipped(*, run: str, attempt: int, files: int) -> None:
+    """What a dead agent had written of a run is in Redis."""
+    _log().info("leavings shipped", run=run, attempt=attempt, files=files)
+
+
 def draining(*, runs: int) -> None:
     """No further run is claimed."""
     _log().info("agent drains", runs=runs)

@@ -170,6 +170,13 @@ class AskedToEnd:
     level: EndLevel
 
 
+@dataclass(frozen=True, slots=True)
+class SpoolFull:
+    """The disk takes no lines of runs any more, or takes them again."""
+
+    full: bool
+
+
 Message = (
     Claimed
     | ClaimFailed
@@ -188,4 +195,5 @@ Message = (
     | TimerDue
     | Signalled
     | AskedToEnd
+    | SpoolFull
 )

@@ -56,6 +56,10 @@ class AgentOptions:
     kill_seconds: float = 5.0
     outage_seconds: float = 120.0
     rq_commands: bool = True
+    home: str = ""
+    """Where lines of runs are spooled, in a folder of the agent's own; "" for nowhere."""
+    spool_mb: float = 1024.0
+    log_retention_days: float = 7.0
 
     def __post_init__(self) -> None:
         if not self.queues:
@@ -94,6 +98,9 @@ class AgentOptions:
             kill_seconds=settings.kill_seconds,
             outage_seconds=settings.outage_seconds,
             rq_commands=settings.rq_commands,
+            home=str(settings.home),
+            spool_mb=settings.spool_mb,
+            log_retention_days=settings.log_retention_days,
         )
 
     def environment(self) -> dict[str, str]:

@@ -27,7 +27,7 @@ from agent.joining import Joined, Joining
 from agent.keeper import KEEPER_VARIABLE
 from agent.kernel import DeadManTimer, adopt_orphans, hide_memory, signal_at_death_of_parent
 from agent.lease_clock import LeaseClock
-from agent.logs.shipping import Shipping
+from agent.logs.spool import Spool
 from agent.loop import Loop, Mailbox
 from agent.messages import AskedToEnd, EndLevel, Signalled, Woken
 from agent.options import AgentOptions, host_name
@@ -180,10 +180,10 @@ class Supervisor:
         info = {"instance": joining.instance, "ends_runs_by": ends_runs_by(containment)}
         renewals = Renewals(claims(self.clients.scripts(self.clients.renewals)), info=info, post=post)
         shipped = Store(self.clients.shipping, options.prefix)
-        shipping = Shipping(shipped.logs, shipped.tasks, post=post, patience=patience)
+        spool = Spool(options, joined.name, shipped, post=post, patience=patience)
         wake_list = store.keys.wake(joined.name)
         waking = Waking(self.clients.waking, wake_list, post=post, patience=patience)
-        threads: list[threading.Thread] = [calls, renewals, shipping, waking]
+        threads: list[threading.Thread] = [calls, renewals, *spool.threads, waking]
         threads += [containment] if containment is not None else []
         if options.rq_commands:
             channel = self.bridge.command_channel(joined.name)
@@ -195,11 +195,11 @@ class Supervisor:
         hands = Hands(
             loop=Loop(),
             mailbox=self.mailbox,
-            supervision=self._supervision(),
+            supervision=self._supervision(spool_full=spool.spooling.full),
             runner=self._runner(joined),
             calls=calls,
             renewals=renewals,
-            shipping=shipping,
+            spool=spool,
             dead_man=DeadManTimer(),
             containment=containment,
         )
@@ -217,13 +217,14 @@ class Supervisor:
         keep = claim.queue in kept
         return checked_order_of(claim, spec, own=self.environment, keep_when_cut=keep, host=host_name())
 
-    def _supervision(self) -> Supervision:
+    def _supervision(self, *, spool_full: bool) -> Supervision:
         options = self.options
         return Supervision(
             claiming=Claiming(queues=options.queues, limit=options.limit),
             leases=LeaseClock(renew_seconds=options.renew_seconds, outage_seconds=options.outage_seconds),
             drain_seconds=options.drain_seconds,
             kill_seconds=options.kill_seconds,
+            spool_full=spool_full,
         )
 
     def _serve(self, shell: Shell, signals: Signals) -> None:
@@ -244,7 +245,6 @@ class Supervisor:
             # What could be waited for has been waited for.
             self.patience.give_up()
         shell.hands.renewals.leave()
-        shell.hands.shipping.leave()
-        shell.hands.shipping.join(LEAVE_SECONDS)
+        shell.hands.spool.leave()
         shell.hands.calls.leave(LEAVE_SECONDS)
         self.patience.give_up()

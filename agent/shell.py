@@ -3,7 +3,7 @@
 import os
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agent import events
@@ -33,8 +33,9 @@ from agent.containment import Containment, Moved
 from agent.errors import LaunchFailed, NotLaunched
 from agent.families import Ended, Families
 from agent.kernel import DeadManTimer, boot_time
+from agent.logs.backlog import Progress
 from agent.logs.outbox import Outbox
-from agent.logs.shipping import Shipped, Shipping
+from agent.logs.spool import Spool
 from agent.loop import Loop, Mailbox
 from agent.messages import EndLevel, Exited, LaunchRefused, LogsShipped, Message, TimerDue, TreeGone
 from agent.orders import Order
@@ -46,6 +47,7 @@ from agent.running import Running, connect
 from agent.supervision import Supervision
 from orchestrator.process.frames import WireError
 from orchestrator.store.run_logs import AGENT, LogRecord
+from queues.claims import Outcome
 
 WARNING = 30
 RECHECK_SECONDS = 0.01
@@ -62,7 +64,7 @@ class Hands:
     runner: SubprocessRunner
     calls: Calls
     renewals: Renewals
-    shipping: Shipping
+    spool: Spool
     dead_man: DeadManTimer
     containment: Containment | None
 
@@ -81,7 +83,7 @@ class Shell:
         self._oom = OomCounter()
         self.outbox = Outbox(
             hands.loop,
-            put=hands.shipping.put,
+            put=hands.spool.spooling.put,
             on_shipped=lambda run_id: self.tell(LogsShipped(run_id)),
             on_full=self._read_or_not,
         )
@@ -118,8 +120,8 @@ class Shell:
 
     def _collect(self) -> None:
         for message in self.hands.mailbox.collect():
-            if isinstance(message, Shipped):
-                self.outbox.shipped(message.run_id, message.attempt, wanted=message.wanted)
+            if isinstance(message, Progress):
+                self.outbox.hear(message)
             elif isinstance(message, Moved):
                 if (running := self._running.get(message.run_id)) is not None:
                     running.go(contained=True)
@@ -132,7 +134,9 @@ class Shell:
 
     def _perform(self, action: Action) -> None:
         match action:
-            case AskForRuns() | Confirm() | Deliver() | Register():
+            case Deliver():
+                self.hands.calls.put(self._with_last_line(action))
+            case AskForRuns() | Confirm() | Register():
                 self.hands.calls.put(action)
             case Renew():
                 self.hands.renewals.put(action)
@@ -177,6 +181,14 @@ class Shell:
                 del self._running[run_id]
                 os.close(running.life)
                 self.outbox.close(running.log)
+
+    def _with_last_line(self, deliver: Deliver) -> Deliver:
+        """An end that says how many lines the run wrote: a reader knows when it has seen all of them."""
+        running, said = self._running.get(deliver.ref.run_id), deliver.delivery
+        if running is None or not isinstance(said, Outcome):
+            return deliver
+        last = f"{running.log.attempt}-{running.log.last_number}"
+        return replace(deliver, delivery=replace(said, fields={**said.fields, "last_line": last}))
 
     def _launch(self, order: Order) -> None:
         try:

@@ -38,6 +38,7 @@ from agent.messages import (
     NotRenewed,
     Renewed,
     Signalled,
+    SpoolFull,
     Timer,
     TimerDue,
     TreeGone,
@@ -64,6 +65,8 @@ class Supervision:
     kill_seconds: float
     runs: dict[str, RunLife] = field(default_factory=dict)
     level: EndLevel = EndLevel.SERVING
+    spool_full: bool = False
+    """The disk takes no lines of runs: nothing new is claimed."""
     leaving: bool = False
     """Only undelivered ends keep the agent from leaving."""
     left: bool = False
@@ -96,6 +99,10 @@ class Supervision:
                 return self._on_renewal(now, message)
             case Signalled():
                 return self._end(now, EndLevel.DRAIN if self.level is EndLevel.SERVING else EndLevel.STOP)
+            case SpoolFull(full=full):
+                self.spool_full = full
+                # Whoever lists the agents sees at once why this one takes nothing.
+                return [*self._renew(now), *self._ask(now)]
             case AskedToEnd(level=level):
                 return self._end(now, level)
             case TimerDue(key=(timer, "")):
@@ -190,7 +197,7 @@ class Supervision:
         return [action for run in runs for action in run.end(now, verdict)]
 
     def _ask(self, now: float) -> list[Action]:
-        if self.level is not EndLevel.SERVING or not self.leases.reachable:
+        if self.level is not EndLevel.SERVING or self.spool_full or not self.leases.reachable:
             return []
         return self.claiming.ask(now, sum(run.takes_a_slot for run in self.runs.values()))
 
@@ -205,7 +212,7 @@ class Supervision:
 
     def _state(self) -> str:
         if self.level is EndLevel.SERVING:
-            return "running"
+            return "spool full" if self.spool_full else "running"
         return "draining" if self.level is EndLevel.DRAIN else "stopping"
 
     def _guard(self) -> list[Action]:

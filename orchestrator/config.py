@@ -67,6 +67,9 @@ class Settings:
     )
     run_retention_days: float = field(default=30.0, metadata=about("how long ended runs are kept", 0.01, 3660.0))
     log_retention_days: float = field(default=7.0, metadata=about("how long logs are kept", 0.01, 3660.0))
+    spool_mb: float = field(
+        default=1024.0, metadata=about("MB of disk for lines of an agent's runs; 0: they are held in memory", 0.0, 1e7)
+    )
     rq_commands: bool = field(default=True, metadata=about("whether agents obey rq's shutdown and stop-job"))
 
     sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)

@@ -1,4 +1,4 @@
-"""Numbering the lines of an attempt and cutting them into batches, one on its way at a time; pure."""
+"""Numbering the lines of an attempt and cutting them into batches; pure."""
 
 from dataclasses import dataclass, field
 
@@ -28,34 +28,51 @@ class Batch:
 
 @dataclass(kw_only=True)
 class AttemptLog:
-    """The lines of one attempt that are not in Redis yet, over all sources in the order they were read."""
+    """The lines of one attempt that were not handed out yet, over all sources in the order they were read."""
 
     run_id: str
     token: int
     attempt: int
     next_number: int = 1
     not_before: float = 0.0
-    on_its_way: Batch | None = None
+    handed_out: int = 0
+    """How many batches were."""
+    done: int = 0
+    """So many of them are in Redis for certain."""
     waiting: list[LogRecord] = field(default_factory=list)
+    size: int = 0
+    """Bytes of the lines that wait."""
     tasks: dict[str, TaskRecord] = field(default_factory=dict)
 
     def add(self, record: LogRecord) -> int:
-        """Take a line; answer the bytes it takes until it is shipped."""
+        """Take a line; answer the bytes it takes."""
         self.waiting.append(record)
-        return size_of(record)
+        taken = size_of(record)
+        self.size += taken
+        return taken
 
     def note_task(self, task: TaskRecord) -> None:
         """Take the newest state of a task run; an older one that was not shipped yet is not needed any more."""
         self.tasks[task.id] = task
 
     @property
+    def is_handed_out(self) -> bool:
+        """Whether nothing waits for the next batch."""
+        return not self.waiting and not self.tasks
+
+    @property
     def is_shipped(self) -> bool:
         """Whether everything is in Redis."""
-        return self.on_its_way is None and not self.waiting and not self.tasks
+        return self.is_handed_out and self.done == self.handed_out
+
+    @property
+    def last_number(self) -> int:
+        """The number of the last line so far."""
+        return self.next_number - 1 + len(self.waiting)
 
     def next_batch(self, now: float, *, hurry: bool = False) -> Batch | None:
-        """The next batch, if none is on its way and it is time for one; `hurry` does not wait for more lines."""
-        if self.on_its_way is not None or not (self.waiting or self.tasks) or (now < self.not_before and not hurry):
+        """The next batch, if it is time for one; `hurry` does not wait for more lines."""
+        if self.is_handed_out or (now < self.not_before and self.size < BATCH_BYTES and not hurry):
             return None
         count = size = 0
         for record in self.waiting:
@@ -63,7 +80,7 @@ class AttemptLog:
                 break
             size += size_of(record)
             count += 1
-        self.on_its_way = Batch(
+        batch = Batch(
             run_id=self.run_id,
             token=self.token,
             attempt=self.attempt,
@@ -74,18 +91,15 @@ class AttemptLog:
         )
         del self.waiting[:count]
         self.tasks.clear()
+        self.size -= size
         self.next_number += count
+        self.handed_out += 1
         self.not_before = now + PAUSE_SECONDS
-        return self.on_its_way
-
-    def shipped(self) -> int:
-        """Note that the batch on its way arrived, or never will; answer its bytes."""
-        batch, self.on_its_way = self.on_its_way, None
-        return batch.size if batch else 0
+        return batch
 
     def discard(self) -> int:
-        """Drop what is not on its way; answer its bytes."""
-        size = sum(size_of(record) for record in self.waiting)
+        """Drop what waits; answer its bytes."""
+        size, self.size = self.size, 0
         self.waiting.clear()
         self.tasks.clear()
         return size

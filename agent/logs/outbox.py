@@ -1,15 +1,17 @@
-"""The lines of all runs between being read and being in Redis: bounded, one batch per run on its way at a time."""
+"""The lines of all runs between being read and being on the disk or in Redis: what they take in memory is bounded."""
 
 from collections.abc import Callable, Iterable
 
 from agent.kernel import boot_time
+from agent.logs.backlog import Progress
 from agent.logs.batch import AttemptLog, Batch
+from agent.logs.spooling import Ended
 from agent.loop import Loop
 from orchestrator.store.run_logs import LogRecord
 from orchestrator.store.tasks import TaskRecord
 
 FULL_BYTES = 8 << 20
-"""With more waiting than this, nothing more is read of what runs write."""
+"""With more in memory than this, nothing more is read of what runs write."""
 
 ROOM_BYTES = FULL_BYTES // 2
 """Reading goes on when no more than this is left."""
@@ -22,7 +24,7 @@ class Outbox:
         self,
         loop: Loop,
         *,
-        put: Callable[[Batch], None],
+        put: Callable[[Batch | Ended], None],
         on_shipped: Callable[[str], None],
         on_full: Callable[[bool], None],
     ) -> None:
@@ -65,18 +67,18 @@ class Outbox:
         self._closing.add((log.run_id, log.attempt))
         self._go_on(log)
 
-    def shipped(self, run_id: str, attempt: int, *, wanted: bool) -> None:
-        """Note that a batch arrived; `wanted` False: Redis wants no more of this attempt."""
-        log = self._logs.get((run_id, attempt))
-        if log is None:
-            return
-        self._bytes -= log.shipped()
-        if not wanted:
-            self._bytes -= log.discard()
+    def hear(self, progress: Progress) -> None:
+        """Note that less waits of an attempt; should Redis want no more of it, nothing does."""
+        log = self._logs.get((progress.run_id, progress.attempt))
+        self._bytes -= progress.freed
+        if log is not None:
+            log.done = max(log.done, progress.done)
+            self._bytes -= 0 if progress.wanted else log.discard()
         if self.full and self._bytes <= ROOM_BYTES:
             self.full = False
             self._on_full(False)
-        self._go_on(log)
+        if log is not None:
+            self._go_on(log)
 
     @property
     def is_empty(self) -> bool:
@@ -93,13 +95,14 @@ class Outbox:
         if key in self._closing:
             self._closing.discard(key)
             del self._logs[key]
+            if log.handed_out:
+                self._put(Ended(log.run_id, log.attempt))
         return None
 
     def _offer(self, log: AttemptLog) -> None:
         key = log.run_id, log.attempt
-        now = boot_time()
-        batch = log.next_batch(now, hurry=key in self._hurried or key in self._closing)
-        if batch is not None:
+        now, hurry = boot_time(), key in self._hurried or key in self._closing
+        while (batch := log.next_batch(now, hurry=hurry)) is not None:
             self._put(batch)
-        elif log.on_its_way is None and not log.is_shipped:
+        if not log.is_handed_out:
             self._loop.call_at(log.not_before, (self, key), lambda: self._offer(log))

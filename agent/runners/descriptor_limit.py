@@ -3,7 +3,7 @@
 import resource
 from contextlib import suppress
 
-PER_RUN = 5
+PER_RUN = 6
 OWN = 64
 
 

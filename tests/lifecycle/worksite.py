@@ -110,7 +110,8 @@ class Site:
 
     def start_agent(self, **options: Any) -> subprocess.Popen[bytes]:
         """Start an agent and return its keeper at once."""
-        chosen = AgentOptions(**{"redis_url": self.redis.url, "queues": ("default",), "limit": 2, **FAST, **options})
+        usual = {"redis_url": self.redis.url, "queues": ("default",), "limit": 2, "home": str(self.folder / "home")}
+        chosen = AgentOptions(**{**usual, **FAST, **options})
         with open(self.folder / f"agent-{len(self.keepers)}.log", "wb") as log:
             keeper = subprocess.Popen(
                 keeper_command(),
