@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.access import client, settings
+from orchestrator.cli.access import client, settings, settings_of_role
 from orchestrator.cli.failures import CommandError
 from orchestrator.cli.frame import group
 from orchestrator.cli.output import Columns, Output, as_json
@@ -53,7 +53,7 @@ def start(queues: Sequence[str], limit: int | None, name: str | None, create_que
     """Run an agent in the foreground. Without -q it pulls from the queue `default`."""
     from agent.options import AgentOptions, keeper_command
 
-    chosen = settings()
+    chosen = settings_of_role()
     with client(chosen) as opened:
         names = known_queues(opened, queues or ["default"], create_queues)
     options = AgentOptions.from_settings(

@@ -4,7 +4,9 @@ import os
 import sys
 
 # `python -m` puts the current folder first, where a user's own `agent.py` or `queues/` would hide ours.
-if not sys.flags.safe_path and sys.path[0] == os.getcwd() != os.path.dirname(os.path.dirname(__file__)):
+if not getattr(sys.flags, "safe_path", False) and (
+    sys.path[0] == os.getcwd() != os.path.dirname(os.path.dirname(__file__))
+):
     del sys.path[0]
 
 from orchestrator.cli.main import main

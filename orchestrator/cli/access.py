@@ -29,3 +29,12 @@ def settings() -> Settings:
     for warning in loaded.warnings:
         print(f"Warning: {warning}", file=sys.stderr)
     return loaded
+
+
+def settings_of_role() -> Settings:
+    """The settings of a long-lived process; what is not as it should be around it is said on stderr too."""
+    from orchestrator.cli.surroundings import warnings
+
+    for warning in warnings():
+        print(f"Warning: {warning}", file=sys.stderr)
+    return settings()

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import click
 
+from orchestrator.cli.surroundings import missing
 from orchestrator.errors import shown
 
 # Everything between :// and the last @ of the same word can be a user name and a password.
@@ -117,6 +118,8 @@ def failure_of(error: BaseException) -> Failure:
         exit_code, code = kind_of(error)
         field, hint, file, line = (getattr(error, name, None) or None for name in ("field", "hint", "file", "line"))
         return Failure(exit_code, code, str(error), field, hint, file, line)
+    if told := missing(error):
+        return Failure(1, "missing-package", told[0], None, told[1])
     if isinstance(error, OSError) and error.filename is not None:
         name = errno.errorcode.get(error.errno or 0, "error")
         hint = "check the path and its owner; HEADGATE_HOME names another home folder"

@@ -25,12 +25,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: list[str]) -> int:
     """Runs one command line and answers its exit code."""
-    import click
-
-    from orchestrator.cli.failures import report
-    from orchestrator.cli.root import headgate
-
     prepare_streams()
+    try:
+        import click
+
+        from orchestrator.cli.failures import report
+        from orchestrator.cli.root import headgate
+    except ModuleNotFoundError as error:
+        return cannot_even_start(error)
+
     try:
         # Not `headgate.main`: click would answer a closed pipe with exit code 1.
         with headgate.make_context("headgate", list(arguments)) as context:
@@ -44,6 +47,17 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         return report(error, arguments)
     return 0
+
+
+def cannot_even_start(error: ModuleNotFoundError) -> int:
+    """Says which package is missing when it is one that even errors are told with."""
+    from orchestrator.cli.surroundings import missing
+
+    told = missing(error)
+    if told is None:
+        raise error
+    print(f"Error: {told[0]}; {told[1]}", file=sys.stderr)
+    return 1
 
 
 def prepare_streams() -> None:

@@ -1,6 +1,6 @@
 """`headgate scheduler`: the process that pushes due runs, frees expired leases and trims history."""
 
-from orchestrator.cli.access import settings
+from orchestrator.cli.access import settings_of_role
 from orchestrator.cli.frame import group
 
 
@@ -14,4 +14,4 @@ def start() -> None:
     """Run a scheduler in the foreground. Several may run: one works, the others stand by."""
     from orchestrator.scheduler.process import main
 
-    main(settings())
+    main(settings_of_role())

@@ -157,3 +157,16 @@ def test_runs_of_a_lost_agent_come_back_after_lease_and_grace(start, busy):
 def queued_again(client, run_id):
     run = client.store.records.get(run_id)
     return run if run.state == "QUEUED" else None
+
+
+@pytest.mark.slow
+def test_the_standby_leads_within_eight_seconds_of_kill_9(start, busy):
+    first = start()
+    owner = wait_until(lambda: leader(busy), within=20)
+    start()
+    grows(busy)
+    first.kill()
+    killed = busy.store.scripts.now_us()
+    wait_until(lambda: leader(busy) not in (None, owner), within=20, every=0.05)
+    assert busy.store.scripts.now_us() - killed <= 8_000_000
+    grows(busy)
