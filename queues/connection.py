@@ -21,12 +21,13 @@ from redis.client import Pipeline
 from redis.connection import ConnectionPool
 from redis.retry import Retry
 
-from queues.address import NO, RedisAddress, masked, parse_url
+from queues.address import RedisAddress, masked, parse_url
 from queues.errors import RedisUnreachable
+from queues.master import MasterConnection, MasterTlsConnection, require_master, seen_through
 from queues.outages import TLS_ALERT, translated
-from queues.sentinel import MasterConnection, MasterTlsConnection, Sentinels, require_master, seen_through
+from queues.sentinel import Sentinels
 from queues.server_check import ServerFacts
-from queues.sockets import DEFAULT_TIMEOUT, BoundedConnection, BoundedTlsConnection, BoundedUnixConnection
+from queues.sockets import DEFAULT_TIMEOUT, BoundedConnection, BoundedTlsConnection, BoundedUnixConnection, tls_options
 
 __all__ = ["Ask", "Client", "Greet", "connect", "connect_blocking", "masked", "parse_url"]
 
@@ -131,21 +132,13 @@ def _client(address: RedisAddress, timeout: float, retries: int, name: str, gree
         options |= {"socket_connect_timeout": budget, **tls_options(address)}
         if address.sentinels:
             kind = MasterTlsConnection if address.secure else MasterConnection
-            options["sentinels"] = Sentinels(address, tls_options(address))
+            options["sentinels"] = Sentinels(address)
         else:
             kind = BoundedTlsConnection if address.secure else BoundedConnection
             options |= {"host": address.host, "port": address.port}
     client = Client(connection_pool=ConnectionPool(connection_class=kind, **options))
     client.address = address
     return client
-
-
-def tls_options(address: RedisAddress) -> dict[str, Any]:
-    """What redis-py takes of the options for TLS."""
-    options: dict[str, Any] = dict(address.tls)
-    if "ssl_check_hostname" in options:
-        options["ssl_check_hostname"] = options["ssl_check_hostname"].lower() not in NO
-    return options
 
 
 def _first_connection(client: Client) -> None:

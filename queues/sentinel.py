@@ -10,20 +10,18 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import redis.exceptions as failures
 from redis.backoff import NoBackoff
-from redis.connection import SSLConnection
 from redis.retry import Retry
 
 from queues.address import Place, RedisAddress, shown
 from queues.errors import RedisFailure, RedisRefused, RedisUnreachable
 from queues.outages import outage
-from queues.sockets import BoundedConnection, BoundedTlsConnection
+from queues.sockets import BoundedConnection, BoundedTlsConnection, tls_options
 
 LEAST_SECONDS = 0.02
 DOWN = {"s_down", "o_down"}
@@ -43,24 +41,25 @@ class Answer:
     unknown: bool = False
     """Whether it knows no master of that name."""
     failure: RedisFailure | None = None
+    epoch: int = 0
+    """Grows with every fail-over: of two answers the one with the higher is the newer."""
 
 
 class Sentinels:
     """The Sentinels of an address; the one that helped last is asked first."""
 
-    def __init__(self, address: RedisAddress, tls: dict[str, Any]) -> None:
+    def __init__(self, address: RedisAddress) -> None:
         self.address = address
-        self._tls = tls
         self._order = list(address.sentinels)
 
     def __deepcopy__(self, _: Any) -> Sentinels:
-        return self
+        return self  # redis-py copies the settings of a pool
 
     def doubt(self) -> None:
         """Ask the Sentinel that helped last after all others: what it named is no master."""
         self._order.append(self._order.pop(0))
 
-    def connect(self, dial: Callable[[Place, float], socket.socket], until: float) -> socket.socket:
+    def connect(self, dial: Callable[[Answer, float], socket.socket], until: float) -> socket.socket:
         """Dial the master that a Sentinel names, before a time of the monotonic clock; RedisFailure says why not."""
         answers: list[Answer] = []
         refused: set[Place] = set()
@@ -68,12 +67,12 @@ class Sentinels:
         for index, place in enumerate(list(self._order)):
             # What the Sentinels need at most leaves the master as much as one of them.
             share = max((until - time.monotonic()) / (len(self._order) - index + 1), LEAST_SECONDS)
-            answers.append(answer := self._ask(place, share))
+            answers.append(answer := self.ask(self.door(place, share), share))
             if answer.master is None or answer.down or answer.master in refused or unclear is not None:
                 continue
             left = until - time.monotonic()
             try:
-                made = dial(answer.master, time.monotonic() + (left / 2 if index + 1 < len(self._order) else left))
+                made = dial(answer, time.monotonic() + (left / 2 if index + 1 < len(self._order) else left))
             except ConnectionRefusedError:
                 refused.add(answer.master)
             except OSError as error:
@@ -110,20 +109,23 @@ class Sentinels:
         )
         return RedisUnreachable(where, f"none of its Sentinels answers ({causes})", code="no_sentinel", hint=LIST_ALL)
 
-    def _ask(self, place: Place, seconds: float) -> Answer:
+    def door(self, place: Place, seconds: float) -> Any:
+        """A connection to one Sentinel that is not made yet."""
         kind: type[Any] = BoundedTlsConnection if self.address.secure else BoundedConnection
         settings: dict[str, Any] = {"socket_connect_timeout": seconds, "socket_timeout": seconds, "driver_info": None}
-        until = time.monotonic() + seconds
-        connection = kind(
-            host=place[0], port=place[1], protocol=2, retry=Retry(NoBackoff(), 0), **settings, **self._tls
-        )
+        settings |= {"host": place[0], "port": place[1], "protocol": 2, "retry": Retry(NoBackoff(), 0)}
+        return kind(**settings, **tls_options(self.address))
+
+    def ask(self, connection: Any, seconds: float, *, keep: bool = False) -> Answer:
+        """Ask one Sentinel; its connection is closed unless it is kept for the next time and all went well."""
         try:
             connection.connect()
-            return self._talk(connection, until)
+            answer = self._talk(connection, time.monotonic() + seconds)
         except failures.RedisError as failure:
-            return Answer(failure=self._named(place, failure))
-        finally:
+            answer = Answer(failure=self._named((connection.host, connection.port), failure))
+        if not keep or answer.failure is not None:
             connection.disconnect()
+        return answer
 
     def _talk(self, connection: Any, until: float) -> Answer:
         user, password = self.address.sentinel_login
@@ -146,7 +148,8 @@ class Sentinels:
         try:
             facts = dict(zip(said[::2], said[1::2], strict=True))
             flags = set(facts[b"flags"].decode().split(","))
-            return Answer(master=(facts[b"ip"].decode(), int(facts[b"port"])), down=bool(flags & DOWN))
+            place = facts[b"ip"].decode(), int(facts[b"port"])
+            return Answer(master=place, down=bool(flags & DOWN), epoch=int(facts.get(b"config-epoch", 0)))
         except (TypeError, ValueError, KeyError) as error:
             raise failures.InvalidResponse(f"Protocol Error: {said!r:.80}") from error
 
@@ -159,43 +162,3 @@ class Sentinels:
         if found.code == "auth":
             return RedisRefused(where, "this Sentinel does not accept the login", code="auth", hint=LOGIN)
         return found
-
-
-class MasterConnection(BoundedConnection):
-    """A connection to whatever is the master when it is made."""
-
-    def __init__(self, *, sentinels: Sentinels, **options: Any) -> None:
-        self.sentinels = sentinels
-        super().__init__(**options)  # type: ignore[no-untyped-call]
-
-    def _connect(self) -> socket.socket:
-        self.began = time.monotonic()
-
-        def dial(place: Place, until: float) -> socket.socket:
-            self.host, self.port = place
-            return self.dial(*place, until)
-
-        return self.sentinels.connect(dial, self.began + self.budget)
-
-
-class MasterTlsConnection(SSLConnection, MasterConnection):
-    """The same over TLS; the certificate has to hold for the name or number that the Sentinels announce."""
-
-
-def require_master(connection: Any, ask: Callable[..., Any]) -> None:
-    """Raise ReadOnlyError when what a Sentinel named has become a replica."""
-    if b"role:slave" in ask("INFO", "replication"):
-        connection.sentinels.doubt()
-        raise failures.ReadOnlyError("READONLY it is a replica")
-
-
-@contextmanager
-def seen_through(address: RedisAddress) -> Iterator[None]:
-    """Make what a replica says mean no more than "not here" when Sentinels know who the master is."""
-    try:
-        yield
-    except RedisUnreachable as failure:
-        if not address.sentinels or failure.code != "read_only":
-            raise
-        hint = "Wait until the Sentinels agree on the master; connections are made to that one."
-        raise RedisUnreachable(str(address), "it is not the master", code="read_only", hint=hint) from failure

@@ -10,6 +10,8 @@ from typing import Any
 
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
 
+from queues.address import NO, RedisAddress
+
 DEFAULT_TIMEOUT = 3.0
 REDIAL_SECONDS = 1.0
 """After so long without an answer an attempt is begun anew: the kernel's own pauses double and outlast a healed cut."""
@@ -127,3 +129,11 @@ def look_up(host: str, port: int, seconds: float) -> list[Any]:
     if isinstance(answer[0], OSError):
         raise answer[0]
     return list(answer[0])
+
+
+def tls_options(address: RedisAddress) -> dict[str, Any]:
+    """What redis-py takes of the options for TLS."""
+    options: dict[str, Any] = dict(address.tls)
+    if "ssl_check_hostname" in options:
+        options["ssl_check_hostname"] = options["ssl_check_hostname"].lower() not in NO
+    return options

@@ -9,6 +9,7 @@ import pytest
 
 from queues.connection import connect
 from queues.errors import RedisFailure, RedisRefused, RedisUnreachable
+from queues.master import watch_of
 from tests.support.strangers import (
     Answer,
     redis_that_refuses,
@@ -160,3 +161,18 @@ def test_what_a_sentinel_names_must_be_a_master_and_another_one_is_asked_next():
             with pytest.raises(RedisUnreachable, match="not the master"):
                 client.set("key", "value")
             assert client.set("key", "value")
+
+
+def test_a_living_server_is_left_when_a_newer_answer_names_another_one():
+    with stranger(redis_that_says(**SERVES)) as old, stranger(redis_that_says(**SERVES)) as new:
+        named = {"port": old, "epoch": 3}
+        with sentinels(lambda got: sentinel_that_says(named["port"], epoch=named["epoch"])(got)) as places:
+            client = connect(f"redis+sentinel://{places}/m")
+            used = client.connection_pool.get_connection()
+            client.connection_pool.release(used)
+            watch = watch_of(client.address)
+            for port, epoch, now in ((old, 3, old), (new, 3, old), (new, 2, old), (new, 4, new)):
+                named |= {"port": port, "epoch": epoch}
+                watch.look()
+                assert client.set("key", "value")
+                assert used.port == now, "only a newer answer counts: a Sentinel may be behind"

@@ -85,9 +85,20 @@ def redis_that_refuses(reply: str) -> Answer:
     return lambda got: greets(got) if any(word in got for word in polite) else f"-{reply}\r\n".encode()
 
 
-def sentinel_that_says(port: int, *flags: str, password: str = "", master: str = "m") -> Answer:
+def sentinel_that_says(port: int, *flags: str, password: str = "", master: str = "m", epoch: int = 0) -> Answer:
     """A Sentinel that names 127.0.0.1:`port` as the master with these flags, to whoever gives its password if any."""
-    facts = ["name", master, "ip", "127.0.0.1", "port", str(port), "flags", ",".join(("master", *flags))]
+    facts = [
+        "name",
+        master,
+        "ip",
+        "127.0.0.1",
+        "port",
+        str(port),
+        "flags",
+        ",".join(("master", *flags)),
+        "config-epoch",
+        str(epoch),
+    ]
     named = f"*{len(facts)}\r\n" + "".join(f"${len(fact)}\r\n{fact}\r\n" for fact in facts)
     let_in = not password
 
