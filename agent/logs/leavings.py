@@ -43,7 +43,7 @@ class Leavings(threading.Thread):
         self._rest = rest
         self._keep_seconds = keep_seconds
         self._patience = patience
-        self._named: set[Path] = set()
+        self._told: set[Path] = set()
 
     def run(self) -> None:
         """Look until nothing is repeated any more."""
@@ -53,7 +53,7 @@ class Leavings(threading.Thread):
             except GivenUp:
                 return
             except OSError as error:
-                self._name(self._disk.path, str(error))
+                self._tell_once(self._disk.path, str(error))
             if self._patience.pause(PAUSE_SECONDS):
                 return
 
@@ -71,7 +71,7 @@ class Leavings(threading.Thread):
         try:
             folder = PrivateFolder(path, make=False)
         except OSError as error:
-            return self._name(path, str(error))
+            return self._tell_once(path, str(error))
         try:
             if folder.lock():
                 self._ship_folder(folder, [name for name, _ in folder.files()])
@@ -93,11 +93,11 @@ class Leavings(threading.Thread):
             try:
                 data = folder.read(str(name), 0, MOST_BYTES)
             except OSError as error:
-                self._name(path, str(error))
+                self._tell_once(path, str(error))
                 continue
             if data[: len(HEAD)] != HEAD and len(data) >= len(HEAD):
                 version = f"it is of version {data[len(MAGIC)]}" if data.startswith(MAGIC) else "it is no spool file"
-                self._name(path, version)
+                self._tell_once(path, version)
                 continue
             with suppress(HeadgateQueueError):
                 answers |= self._ship_file(name, data[len(HEAD) :], path)
@@ -125,9 +125,9 @@ class Leavings(threading.Thread):
             events.spool_damaged(path=str(path), cause=f"{len(data) - at} bytes at its end are no whole frames")
         return answers
 
-    def _name(self, path: Path, cause: str) -> None:
-        if path not in self._named:
-            self._named.add(path)
+    def _tell_once(self, path: Path, cause: str) -> None:
+        if path not in self._told:
+            self._told.add(path)
             events.spool_left_alone(path=str(path), cause=cause)
 
 
