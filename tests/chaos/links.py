@@ -17,6 +17,11 @@ TRICKLE = "one byte at a time"
 DEAF = "lose wake-ups"
 CUT_OFF = "cut off by the proxy"
 
+AT_ONCE = (CUT, HALF_OPEN)
+ARMED = (RESET, SWALLOW)
+LASTING = (DELAY, TRICKLE, DEAF, CUT_OFF)
+KINDS = (*AT_ONCE, *ARMED, *LASTING)
+
 NOTHING = b"*-1\r\n"
 """What a blocking read answers when its time is over."""
 

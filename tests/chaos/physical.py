@@ -66,13 +66,14 @@ def peaks(history: History, offset: float) -> Peaks:
     """Count processes under each limit at every start. `offset`: time of Redis minus CLOCK_MONOTONIC, in seconds."""
     numbers, found = Numbers(history, offset), Peaks()
     limits = {move["run"]: move["held"] for move in history.of("move") if move["held"]}
-    ends = {key(one): one["mono"] for one in history.of("flow") if one["what"] != "start"}
+    late = {"stop": 0.0, "gone": SEEN_LATE_SECONDS}
+    ends = {key(one): one["mono"] - late[one["what"]] for one in history.of("flow") if one["what"] in late}
     living: dict[str, dict[tuple[str, int, int], float]] = defaultdict(dict)
     starts = sorted((one for one in history.of("flow") if one["what"] == "start"), key=lambda one: float(one["mono"]))
     for start in starts:
         for limit in limits.get(start["run"], []):
             there = living[limit]
-            for gone in [one for one in there if ends.get(one, 1e18) <= start["mono"] + SEEN_LATE_SECONDS]:
+            for gone in [one for one in there if ends.get(one, 1e18) <= start["mono"]]:
                 del there[gone]
             there[key(start)] = start["mono"]
             most = numbers.highest(limit, min(there.values()) - LOWERED_SECONDS, start["mono"])

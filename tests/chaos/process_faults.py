@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from typing import Any
 
 from queues.states import HELD
-from tests.chaos import proxy as proxies
 from tests.chaos.gone import Living
+from tests.chaos.links import KINDS, LASTING
 from tests.chaos.nemesis import Kind, Nemesis, Unsuitable
 from tests.chaos.roles import LEASE, Role
 from tests.chaos.world import FAILURES, QUEUES, World
@@ -22,6 +23,14 @@ DOWN_SECONDS = (0.0, 0.3, 1.0, 3.0)
 
 MOST_SUPERVISOR_DEATHS = 2
 """Of one keeper: it waits twice as long before each new start, and here agents are to be at work."""
+
+HALF_THE_AGENTS = 2
+"""So many agents are left alone: with all of them down nothing happens that faults could meet."""
+
+BOTH_SCHEDULERS = 0.15
+"""How often a fault may hit the only scheduler that is at work."""
+
+SETTLED_SECONDS = 0.7
 
 Told = tuple[str, dict[str, Any]]
 
@@ -57,15 +66,21 @@ class ProcessFaults:
         made = [Kind(name=name, weight=weight, strike=strike, kills=True) for name, weight, strike in kills]
         made += [Kind(name=name, weight=weight, strike=strike) for name, weight, strike in others]
         return made + [
-            Kind(name=kind, weight=3, strike=lambda kind=kind: self._strike_connections(kind)) for kind in proxies.KINDS
+            Kind(name=kind, weight=3, strike=lambda kind=kind: self._strike_connections(kind)) for kind in KINDS
         ]
 
     # ---------------------------------------------------------------- agents
     def _agent(self) -> Role:
-        fit = [role for role in self._world.of("agent") if role.is_up and role.supervisor() and not role.frozen]
-        if not fit:
+        return self._random.choice(self._at_work("agent", HALF_THE_AGENTS))
+
+    def _at_work(self, kind: str, spare: int) -> list[Role]:
+        """Roles that have been at work for a moment; Unsuitable when not so many others would be left."""
+        fit = [role for role in self._world.of(kind) if role.is_up and not role.frozen and role.age() > SETTLED_SECONDS]
+        if kind == "agent":
+            fit = [role for role in fit if role.supervisor()]
+        if len(fit) <= spare:
             raise Unsuitable
-        return self._random.choice(fit)
+        return fit
 
     def _told(self, role: Role, **more: Any) -> Told:
         self._world.scene.update()
@@ -102,6 +117,7 @@ class ProcessFaults:
             raise Unsuitable
         told = self._told(role)
         role.supervisor_deaths += 1
+        role.began = time.monotonic() + role.supervisor_deaths  # when its keeper starts the next one
         role.send(signal.SIGKILL, role.supervisor() or role.pid)
         return told
 
@@ -156,10 +172,7 @@ class ProcessFaults:
 
     # ---------------------------------------------------------------- schedulers
     def _scheduler(self) -> Role:
-        fit = [role for role in self._world.of("scheduler") if role.is_up and not role.frozen]
-        if not fit:
-            raise Unsuitable
-        return self._random.choice(fit)
+        return self._random.choice(self._at_work("scheduler", 0 if self._random.random() < BOTH_SCHEDULERS else 1))
 
     def _kill_scheduler(self) -> Told:
         role = self._scheduler()
@@ -183,7 +196,7 @@ class ProcessFaults:
         assert proxy is not None
         name = self._random.choice([*self._world.roles, *[role.name for role in self._world.of("agent")], "client"])
         role = self._world.roles.get(name)
-        seconds = self._random.choice(FREEZES) if kind in proxies.LASTING else 0.0
+        seconds = self._random.choice(FREEZES) if kind in LASTING else 0.0
         state = self._state(role) if role and role.is_up else "down" if role else "client"
         links = proxy.strike(name, kind, seconds)
         if not links:

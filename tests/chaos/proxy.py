@@ -17,24 +17,7 @@ from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.links import (
-    CUT,
-    CUT_OFF,
-    DEAF,
-    DELAY,
-    HALF_OPEN,
-    RESET,
-    SWALLOW,
-    TRICKLE,
-    Door,
-    Link,
-    reset,
-)
-
-AT_ONCE = (CUT, HALF_OPEN)
-ARMED = (RESET, SWALLOW)
-LASTING = (DELAY, TRICKLE, DEAF, CUT_OFF)
-KINDS = (*AT_ONCE, *ARMED, *LASTING)
+from tests.chaos.links import ARMED, AT_ONCE, CUT, CUT_OFF, DELAY, HALF_OPEN, LASTING, Door, Link, reset
 
 FIRST_PORT, LAST_PORT = 20_000, 30_000
 """Below the ports that the system gives to outgoing connections: a door that is shut keeps its number."""

@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.chaos import roles
 from tests.chaos.checker import check
 from tests.chaos.customer import Customer
 from tests.chaos.gone import Living
@@ -45,25 +46,32 @@ class Plan:
 
 
 def run(plan: Plan) -> Result:
-    """Do harm, come to rest, judge."""
-    began = time.monotonic()
+    """Do harm, come to rest, judge, and look whether anything was left behind."""
     with World(seed=plan.seed) as world:
-        nemesis = Nemesis(world, seed=plan.seed)
-        living = Living(world.folder)
-        processes, redis = ProcessFaults(world, nemesis, living), RedisFaults(world, nemesis)
-        nemesis.swift = [*processes.kinds(), *redis.swift_kinds()]
-        nemesis.slow = redis.kinds()
-        customer = Customer(world, seed=plan.seed + 1)
-        living.start()
-        customer.start()
-        try:
-            _harm(plan, world, nemesis, customer)
-            quiet = settle(world, nemesis, customer, living)
-        finally:
-            customer.end()
-            if plan.keep is not None:
-                _keep(plan.keep, world)
-        return _result(plan, world, nemesis, customer, living, quiet, time.monotonic() - began)
+        result = _run(plan, world)
+    result.problems += [f"process {pid} was left behind" for pid in roles.marked(world.folder)]
+    result.problems += [f"{place} was left behind" for place in (world.folder, world.redis.folder) if place.exists()]
+    return result
+
+
+def _run(plan: Plan, world: World) -> Result:
+    began = time.monotonic()
+    nemesis = Nemesis(world, seed=plan.seed)
+    living = Living(world.folder)
+    processes, redis = ProcessFaults(world, nemesis, living), RedisFaults(world, nemesis)
+    nemesis.swift = [*processes.kinds(), *redis.swift_kinds()]
+    nemesis.slow = redis.kinds()
+    customer = Customer(world, seed=plan.seed + 1)
+    living.start()
+    customer.start()
+    try:
+        _harm(plan, world, nemesis, customer)
+        quiet = settle(world, nemesis, customer, living)
+    finally:
+        customer.end()
+        if plan.keep is not None:
+            _keep(plan.keep, world)
+    return _result(plan, world, nemesis, customer, living, quiet, time.monotonic() - began)
 
 
 def _harm(plan: Plan, world: World, nemesis: Nemesis, customer: Customer) -> None:

@@ -71,6 +71,10 @@ class Role:
         assert self.process is not None, f"{self.name} was never started"
         return self.process.pid
 
+    def age(self) -> float:
+        """Seconds since it was started, or since its supervisor was killed."""
+        return time.monotonic() - self.began
+
     def supervisor(self) -> int | None:
         """The process below an agent's keeper that holds the connections to Redis; None while there is none."""
         for pid in children_of(self.pid) if self.is_up else ():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -12,6 +12,7 @@ from typing import TypeVar
 from orchestrator.client import Client
 from orchestrator.deployments import deployment_id
 from orchestrator.store.instants import instants_after, scheduled_id
+from orchestrator.store.schedules import Skip
 from tests.chaos import roles
 from tests.chaos.customer import Customer, flow_of
 from tests.chaos.gone import Living, executions, overlaps
@@ -203,9 +204,25 @@ def _instants(world: World, end: Record) -> Iterator[Record]:
         yield {"kind": "expected_instant", **about, "at": at}
     there = {at for at, run in ids.items() if run in end["runs"]}
     yield from ({"kind": "instant", **about, "at": at, "run": ids[at]} for at in sorted(there))
-    for skip in world.store.schedules.skips(made, 1000):
-        inside = [at for at in ids if skip.first_us <= at <= skip.last_us]
-        if skip.count < len(inside):
-            # A range names its first and its last; instants between that have runs are not meant.
-            inside = [at for at in inside if at not in there]
-        yield from ({"kind": "instant", **about, "at": at, "skipped": skip.reason} for at in inside)
+    skips = world.store.schedules.skips(made, 1000)
+    for reason, instants in _skipped(skips, list(ids), there):
+        yield from ({"kind": "instant", **about, "at": at, "skipped": reason} for at in instants)
+
+
+def _skipped(skips: Sequence[Skip], instants: list[int], there: set[int]) -> Iterator[tuple[str, list[int]]]:
+    """The instants that each range of skips means.
+
+    A range names its first, its last and how many; one that was continued later, or that has runs in between, means
+    those of its span that nothing else accounts for.
+    """
+    spans = [(skip, [at for at in instants if skip.first_us <= at <= skip.last_us]) for skip in skips]
+    told = set(there)
+    for skip, span in spans:
+        if skip.count == len(span):
+            told.update(span)
+            yield skip.reason, span
+    for skip, span in sorted(spans, key=lambda one: len(one[1])):
+        if skip.count != len(span):
+            meant = [at for at in span if at not in told]
+            told.update(meant)
+            yield skip.reason, meant

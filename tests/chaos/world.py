@@ -29,11 +29,11 @@ from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_until
 
 PREFIX = "{headgate}"
-QUEUES = {"fast": 6, "slow": 5, "rough": 2}
+QUEUES = {"fast": 10, "slow": 7, "rough": 3}
 """Work queues with their limits."""
 
 TAGS = {"tag:gpu": 2}
-SLOTS = 4
+SLOTS = 6
 SCHEDULED = "tick"
 SHAPES: dict[str, dict[str, Any]] = {
     "quick": {"work_queue": "fast", "max_lost": 50},
