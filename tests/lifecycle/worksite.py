@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from agent.control_group import ControlGroup, all_groups
 from agent.kernel import children_of
 from agent.leftovers import RUN_VARIABLE
 from agent.options import AgentOptions, keeper_command
@@ -108,13 +109,13 @@ class Site:
         wait_until(lambda: self.instance(name) not in (None, before), 15, message=self.log_of_agents)
         return keeper
 
-    def start_agent(self, **options: Any) -> subprocess.Popen[bytes]:
-        """Start an agent and return its keeper at once."""
+    def start_agent(self, *, within: Sequence[str] = (), **options: Any) -> subprocess.Popen[bytes]:
+        """Start an agent and return its keeper at once; `within` is a command that ends by executing its arguments."""
         usual = {"redis_url": self.redis.url, "queues": ("default",), "limit": 2, "home": str(self.folder / "home")}
         chosen = AgentOptions(**{**usual, **FAST, **options})
         with open(self.folder / f"agent-{len(self.keepers)}.log", "wb") as log:
             keeper = subprocess.Popen(
-                keeper_command(),
+                [*within, *keeper_command()],
                 env={**os.environ, **chosen.environment()},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -151,12 +152,17 @@ class Site:
         """Kill every process that this site has started, directly or not."""
         for keeper in self.keepers:
             tree = [keeper.pid, *below(keeper.pid)]
+            groups = [group for pid in tree for group in groups_of(pid)]
             for pid in tree:
                 try:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
                     continue
             keeper.wait(10)
+            for group in groups:
+                group.kill()
+                wait_until(lambda group=group: not group.is_populated())  # type: ignore[misc]
+                group.remove()
         for name in self.folder.glob("*.pid"):
             for pid in name.read_text().split():
                 stray = facts(int(pid))
@@ -170,6 +176,17 @@ def below(pid: int) -> list[int]:
     for child in children_of(pid):
         found += [child, *below(child)]
     return found
+
+
+def groups_of(supervisor: int) -> list[ControlGroup]:
+    """The control group of a supervisor, if it has one."""
+    return [group for group in all_groups() if f":{supervisor}." in group.name]
+
+
+def members_of(run_id: str) -> list[int]:
+    """The living processes in the control groups of a run."""
+    groups = [group.below(f"run:{run_id}") for group in all_groups()]
+    return [pid for group in groups for pid in group.members()]
 
 
 def processes_of(run_id: str) -> list[int]:

@@ -1,0 +1,212 @@
+"""Flows that do everything to outlive their slot or to harm others, all at once under one agent, beside a quiet one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from agent.control_group import mounted
+from queues.states import State
+from tests.lifecycle.worksite import Site, is_running, members_of, processes_of
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import wait_until
+
+HIDING = ("leaves_a_daemon_without_environment", "becomes_a_daemon", "hides_in_a_container", "closes_everything")
+"""What leaves processes that nothing but a control group tells from those of other runs."""
+
+HEAD = """
+from orchestrator import flow
+
+def escape(*, environment=None, seconds=120):
+    '''A daemon: forked twice, in a session of its own, with another environment; answers once it is one.'''
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            note("daemons", os.getpid())
+            if environment is None:
+                time.sleep(seconds)
+                os._exit(0)
+            os.execve("/bin/sleep", ["sleep", str(seconds)], environment)
+        os._exit(0)
+    os.wait()
+
+@flow
+def quiet():
+    note("quiet")
+    while not os.path.exists(os.path.join(NOTES, "enough")):
+        time.sleep(0.02)
+    return "undisturbed"
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hostile:
+    """One flow's body, and how its run has to end."""
+
+    body: str
+    state: State = State.COMPLETED
+    reason: str = ""
+    left: int = 0
+    """Processes that it leaves behind at least."""
+
+
+FLOWS = {
+    "leaves_a_daemon": Hostile(body="escape()", left=1),
+    "leaves_a_daemon_without_environment": Hostile(body="escape(environment={})", left=1),
+    "leaves_a_daemon_that_ignores_signals": Hostile(
+        body="signal.signal(signal.SIGTERM, signal.SIG_IGN); signal.signal(signal.SIGHUP, signal.SIG_IGN); escape()",
+        left=1,
+    ),
+    "becomes_a_daemon": Hostile(
+        body="escape(environment={}); os._exit(0)",
+        state=State.CRASHED,
+        reason="exited with code 0 without a result",
+        left=1,
+    ),
+    "forks_without_end": Hostile(
+        body="""
+            for _ in range(12):
+                if os.fork() == 0:
+                    os.setsid()
+                    note("daemons", os.getpid())
+                    until = time.monotonic() + 20
+                    while time.monotonic() < until:
+                        if os.fork():
+                            os._exit(0)
+                    os._exit(0)
+        """,
+        left=12,
+    ),
+    "stops_what_it_leaves": Hostile(
+        body="""
+            child = subprocess.Popen(["sleep", "120"], start_new_session=True)
+            note("daemons", child.pid)
+            os.kill(child.pid, signal.SIGSTOP)
+        """,
+        left=1,
+    ),
+    "hides_in_a_container": Hostile(
+        body="""
+            command = ["unshare", "--pid", "--fork", "--mount-proc", "setsid", "sleep", "120"]
+            note("daemons", subprocess.Popen(command, env={"PATH": os.environ["PATH"]}, start_new_session=True).pid)
+        """,
+        left=1,
+    ),
+    "closes_its_outputs": Hostile(body="os.close(1); os.close(2)"),
+    "closes_everything": Hostile(
+        body="os.closerange(3, 256); escape(environment={})",
+        state=State.CRASHED,
+        reason="killed by signal 9",
+        left=1,
+    ),
+    "exits_without_a_result": Hostile(
+        body="os._exit(0)", state=State.CRASHED, reason="exited with code 0 without a result"
+    ),
+    "crashes_the_interpreter": Hostile(
+        body="import ctypes; ctypes.string_at(0)", state=State.CRASHED, reason="killed by signal 11 (SIGSEGV)"
+    ),
+    "changes_its_folder": Hostile(body="os.chdir('/'); os.chroot('/proc')"),
+    "returns_what_is_no_data": Hostile(body="return object()"),
+    "returns_too_much": Hostile(body="return 'x' * 50_000_000"),
+    "raises_too_much": Hostile(body="raise ValueError('x' * 50_000_000)", state=State.FAILED, reason="xxx"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """What became of all of them."""
+
+    site: Site
+    runs: dict[str, str]
+    quiet: str
+
+
+def text_of(flows: dict[str, Hostile]) -> str:
+    """A file with these flows."""
+    made = HEAD
+    for name, hostile in flows.items():
+        body = hostile.body.replace("\n        ", "\n") if hostile.body.startswith("\n") else f"\n    {hostile.body}\n"
+        made += f"\n@flow\ndef {name}():\n    note('ran', {name!r}){body}"
+    return made
+
+
+def play(site: Site, flows: dict[str, Hostile], *, within: Sequence[str] = ()) -> Scene:
+    """Run all of them at once beside the quiet one, to their ends."""
+    site.write(text_of(flows))
+    for name in ("quiet", *flows):
+        site.deploy(name=name)
+    site.start_agent(name="a1", within=within, limit=4, lease_seconds=15.0, renew_seconds=1.0)
+    (quiet,) = site.submit(name="quiet")
+    site.until_noted("quiet", 20)
+    runs = {name: site.submit(name=name)[0] for name in flows}
+    for run_id in runs.values():
+        site.until(run_id, State.COMPLETED, State.FAILED, State.CRASHED, within=60)
+    return Scene(site=site, runs=runs, quiet=quiet)
+
+
+def without_groups() -> list[str]:
+    """A command that executes its arguments where no control groups are mounted."""
+    where = mounted()
+    if where is None:
+        return []
+    if os.geteuid() != 0:
+        pytest.skip("expected to be root, to take the control groups away from an agent")
+    return ["unshare", "--mount", "sh", "-c", 'umount "$1" && shift && exec "$@"', "sh", where[1]]
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with RedisServer() as redis:
+        site = Site(redis, tmp_path_factory.mktemp("hostile"))
+        try:
+            yield play(site, FLOWS)
+        finally:
+            site.close()
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_a_hostile_flow_ends_as_it_deserves_and_nothing_of_it_is_left(scene: Scene, name: str) -> None:
+    run_id = scene.runs[name]
+    run = scene.site.run(run_id)
+    assert (run.state, run.attempt) == (FLOWS[name].state, 1), scene.site.told(run_id)
+    assert FLOWS[name].reason in run.reason
+    assert not members_of(run_id) and not processes_of(run_id)
+
+
+def test_of_all_that_hostile_flows_left_behind_nothing_runs_and_others_were_not_disturbed(scene: Scene) -> None:
+    left = [int(pid) for pid in scene.site.notes("daemons")]
+    assert len(left) >= sum(hostile.left for hostile in FLOWS.values())
+    assert sorted(scene.site.notes("ran")) == sorted(FLOWS)
+    assert not [pid for pid in left if is_running(pid)], "and the quiet run still held its slot beside them"
+    (scene.site.folder / "enough").touch()
+    quiet = scene.site.until(scene.quiet, State.COMPLETED)
+    assert quiet.attempt == 1 and scene.site.store.records.data(quiet.id, "result") == b'"undisturbed"'
+
+
+def test_too_large_a_result_is_shown_and_not_kept(scene: Scene) -> None:
+    data = scene.site.store.records.data
+    assert data(scene.runs["returns_too_much"], "result") is None
+    assert 0 < len(data(scene.runs["returns_too_much"], "result_repr") or b"") < 10_000
+
+
+def test_where_groups_are_not_permitted_the_process_tree_does(site: Site) -> None:
+    flows = {name: hostile for name, hostile in FLOWS.items() if hostile.left and name not in HIDING}
+    played = play(site, flows, within=without_groups())
+    assert "ends_runs_by='process tree'" in site.log_of_agents()
+    for name, run_id in played.runs.items():
+        assert site.run(run_id).state == FLOWS[name].state and not processes_of(run_id)
+    left = [int(pid) for pid in site.notes("daemons")]
+    assert len(left) >= sum(hostile.left for hostile in flows.values()) and not [p for p in left if is_running(p)]
+
+
+def test_without_groups_what_hides_is_ended_with_the_last_run_that_it_may_be_of(site: Site) -> None:
+    name = "leaves_a_daemon_without_environment"
+    played = play(site, {name: FLOWS[name]}, within=without_groups())
+    (hidden,) = map(int, site.notes("daemons"))
+    assert is_running(hidden), "it may be the quiet run's"
+    (site.folder / "enough").touch()
+    site.until(played.quiet, State.COMPLETED)
+    wait_until(lambda: not is_running(hidden), 1.0)
