@@ -91,6 +91,7 @@ class Facts:
         for flow in sorted(history.of("flow"), key=lambda record: float(record["mono"])):
             self.flows[flow["run"]].append(flow)
         self.answers = [one for one in history.of("answer") if self._known(one)]
+        self.sent = {(one["client"], one["run"], one["token"]) for one in history.of("sent")}
         self.faults = history.of("fault")
         self.logs = history.of("log")
         self.instants, self.expected_instants = history.of("instant"), history.of("expected_instant")
@@ -104,6 +105,18 @@ class Facts:
     def count(self, *kinds: str) -> int:
         """How many faults there were whose name begins so."""
         return sum(fault["what"].startswith(kinds) for fault in self.faults)
+
+    def foreign_ends(self) -> list[Tenure]:
+        """Tenures that an agent ended, of those that note what they send, without a call of that very claim."""
+        clients = {f"agent:{client}" for client, _, _ in self.sent}
+        return [
+            tenure
+            for tenure in self.tenures
+            if tenure.last is not None
+            and tenure.last["actor"] in clients
+            and not tenure.last["reason"].endswith("died")
+            and (tenure.last["actor"].removeprefix("agent:"), tenure.run, tenure.token) not in self.sent
+        ]
 
     def state(self, run: str) -> str | None:
         """Where the last standing move left a run; None when there is none."""

@@ -111,14 +111,21 @@ def _old_tokens(facts: Facts) -> Iterator[str]:
 
 
 def _other_hands(facts: Facts) -> Iterator[str]:
-    for tenure in facts.tenures:
-        actor = tenure.last["actor"] if tenure.last else ""
-        if tenure.last and actor.startswith("agent:") and actor != f"agent:{tenure.agent}":
-            did = f"{actor} made {tenure.run} {tenure.last['to']} at {when(tenure.last['at'])}"
-            yield f"{did}, which {tenure.agent} held with token {tenure.token}"
+    """What an agent ends is its own, by its newest claim."""
+    others = [one for one in facts.tenures if one.last and one.last["actor"].startswith("agent:")]
+    others = [one for one in others if one.last and one.last["actor"] != f"agent:{one.agent}"]
+    for tenure in {id(one): one for one in [*others, *facts.foreign_ends()]}.values():
+        assert tenure.last is not None
+        did = f"{tenure.last['actor']} made {tenure.run} {tenure.last['to']} at {when(tenure.last['at'])}"
+        yield f"{did} by an old claim; {tenure.agent} held it with token {tenure.token}"
 
 
 def _too_early(facts: Facts, expired: list[Tenure]) -> Iterator[str]:
+    """A lease ends when its agent thinks so, or later: judged by what the agent heard last, and by the grace."""
+    until = {}
+    for verb in ("claim", "renew"):
+        for ack in facts.acks[verb]:
+            until.update({held: ack.get("until", 0) for held in ack["tokens"].items()})
     grace = round(facts.settings.get("grace", 0) * 1_000_000)
     for tenure in expired:
         assert tenure.last is not None
@@ -126,6 +133,9 @@ def _too_early(facts: Facts, expired: list[Tenure]) -> Iterator[str]:
         if said and tenure.last["at"] - to_us(datetime.fromisoformat(said[1])) < grace:
             taken = f"{tenure.run} was taken from {tenure.agent} at {when(tenure.last['at'])}"
             yield f"{taken}, within the grace of {grace} us: {said[0]}"
+        lasts = until.get((tenure.run, tenure.token), 0)
+        if lasts > tenure.last["at"]:
+            yield f"{tenure.run} was taken from {tenure.agent}, whose lease lasted until {when(lasts)}"
 
 
 def _overlaps(run: str, flows: list[Record]) -> Iterator[str]:

@@ -15,7 +15,7 @@ STUCK_KINDS = ("misplaced", "holders", "offers", "orphan_leases")
 
 
 def one_effect(facts: Facts) -> Found:
-    """Nothing is made twice, no claim takes runs twice, nobody gives a run up more often than it had it."""
+    """Nothing is made twice, no claim takes runs twice, no call that ends a run ends it under another claim."""
     sent_again = sum(ack.get("resent", 0) for acks in facts.acks.values() for ack in acks)
     found = Found({"calls sent again": sent_again, "calls answered": sum(map(len, facts.acks.values()))})
     born = Counter(move["run"] for move in facts.moves if not move["from"])
@@ -25,22 +25,31 @@ def one_effect(facts: Facts) -> Found:
 
 
 def _repeated_claims(facts: Facts) -> Iterator[str]:
-    """All sendings of one claim answer with runs of one taking: those of the first that took any, still held."""
-    taken: dict[str, set[tuple[str, int]]] = {}
+    """All sendings of one claim answer with runs that the first took; who hears an answer hears of all it holds."""
+    taken: dict[str, tuple[float, set[tuple[str, int]]]] = {}
     for answer in facts.answers:
         tokens = {(run, token) for run, token in answer["tokens"].items() if not facts.by_token[run, token].undone}
-        first = taken.setdefault(answer["request"], tokens) or tokens
+        if answer["request"] not in taken and tokens:
+            taken[answer["request"]] = answer["mono"], tokens
+        first = taken.get(answer["request"], (0.0, tokens))[1]
         if not tokens <= first:
             yield f"a claim of {answer['client']} took {sorted(first)} and, sent again, {sorted(tokens - first)}"
-        taken[answer["request"]] = first
+    lease = facts.settings.get("lease", 0)
+    for ack in facts.acks["claim"]:
+        since, first = taken.get(ack["request"], (0.0, set()))
+        unheard = [facts.by_token[one] for one in first - set(ack["tokens"].items())]
+        if 0 <= ack["answered"] - since < lease and any(tenure.last is None or tenure.expired for tenure in unheard):
+            yield f"{ack['client']} was not told of {[tenure.run for tenure in unheard]}, which its claim had taken"
 
 
 def _repeated_ends(facts: Facts) -> Iterator[str]:
-    had = Counter((tenure.run, f"agent:{tenure.agent}") for tenure in facts.tenures)
-    ended = Counter((one.run, one.last["actor"]) for one in facts.tenures if one.last)
-    for (run, actor), count in ended.items():
-        if actor.startswith("agent:") and count > had[run, actor]:
-            yield f"{actor} ended or released {run} {count} times and had claimed it {had[run, actor]} times"
+    """What ended a claim of an agent, and was sent again, ended another claim too."""
+    ended = {
+        (one.run, one.last["actor"]) for one in facts.tenures if one.last and one.last["actor"] == f"agent:{one.agent}"
+    }
+    for tenure in facts.foreign_ends():
+        if tenure.last and (tenure.run, tenure.last["actor"]) in ended:
+            yield f"{tenure.last['actor']} gave up {tenure.run} once, and again at {when(tenure.last['at'])}"
 
 
 def nothing_lost(facts: Facts) -> Found:

@@ -6,8 +6,10 @@ CLOCK_MONOTONIC, which all processes of a machine share.
 move    one entry of the event stream: id run at from to name queue actor reason attempt token agent held  (Collector)
 change  one entry of the operators' changes: id at actor subject field old new  (Collector)
 ack     a call whose answer arrived: client verb sent answered (mono) runs answer request durable; resent (how often
-        it was sent before), token; of a claim tokens (run -> token); of a create due max_lost retries
-answer  what one sending of a claim took, whether anybody heard it or not: client request tokens
+        it was sent before), token; of claim and renew tokens (run -> token) and until (when these leases
+        end, microseconds of Redis); of a create due max_lost retries
+answer  what one sending of a claim took, whether anybody heard it or not: client request tokens mono
+sent    that an agent is about to end a run, for the first time with this claim: client verb run token mono
 flow    what its process wrote: run attempt token what (start, stop; gone: seen dead) mono pid  (flow_records)
 log     what is readable at the end: run attempt numbers ([[first, last], …]) marked_gaps
 fault   what was done to the processes: what mono detail  (History.fault)

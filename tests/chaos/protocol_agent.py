@@ -7,6 +7,7 @@ lives as long as the process does, and the kernel's timer ends both when the lea
 from __future__ import annotations
 
 import random
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,6 +24,11 @@ from tests.chaos.protocol_network import Call, Network, Unanswered
 LEASE, RENEW, GRACE = 1.5, 0.3, 0.5
 MARGIN = 0.2 * LEASE
 """How long before the end of its lease an agent that hears nothing ends a flow."""
+RELEASED, FAILED, MOST_RETRIES = 0.08, 0.03, 2
+"""Shares of flows that are given back and that fail; a run fails at most so often before it completes."""
+EPOCH = time.time() - time.monotonic()
+LONG = 0.15
+"""Share of flows that last for seconds and need renewals."""
 QUEUES = ("bulk", "narrow", "tagged")
 
 
@@ -117,8 +123,10 @@ class ProtocolAgent:
             for run, flow in self.flows.items()
             for _, token, claim in [flow.proof]
         ]
-        sent = self.clock()
-        renewed = self._tell(Call(lambda: self.claims.renew(held)))
+        sent, call = self.clock(), Call(lambda: self.claims.renew(held))
+        renewed = self._tell(call)
+        tokens = {run: self.flows[run].claim.token for run in renewed.deadlines}
+        self._ack("renew", sent, call, [*tokens], "ok", tokens=tokens, until=self._until(sent))
         self.renew_at = sent + RENEW
         self.registered = renewed.registered
         for run in renewed.lost:
@@ -137,8 +145,9 @@ class ProtocolAgent:
         reply = self._tell(call)
         self.claiming = None
         tokens = {claim.run_id: claim.token for claim in reply.claims}
-        if tokens:
-            self._ack("claim", sent, call, [*tokens], len(tokens), tokens=tokens, request=claim_id)
+        if tokens or call.tries > 1:
+            more = {"tokens": tokens, "request": claim_id, "until": self._until(sent)}
+            self._ack("claim", sent, call, [*tokens], len(tokens), **more)
         for claim in reply.claims:
             self.flows[claim.run_id] = Flow(claim=claim, lease_from=sent)
         if len(self.flows) < self.limit:
@@ -148,7 +157,7 @@ class ProtocolAgent:
         """Send a claim, and note what it took although nobody may hear the answer."""
         reply = self.claims.claim(QUEUES, count, claim_id=claim_id)
         tokens = {claim.run_id: claim.token for claim in reply.claims}
-        self.note("answer", client=self.name, request=claim_id, tokens=tokens)
+        self.note("answer", client=self.name, request=claim_id, tokens=tokens, mono=self.clock())
         return reply
 
     def _go_on(self, flow: Flow) -> None:
@@ -178,7 +187,7 @@ class ProtocolAgent:
 
     def _seconds(self) -> float:
         """Most flows are short; some are so long that they need renewals."""
-        return self.rng.uniform(0.5, 3.0) if self.rng.random() < 0.08 else self.rng.uniform(0.005, 0.08)
+        return self.rng.uniform(0.5, 3.0) if self.rng.random() < LONG else self.rng.uniform(0.005, 0.08)
 
     def _write(self, flow: Flow) -> None:
         """Ship a batch of two lines that say their numbers."""
@@ -192,23 +201,30 @@ class ProtocolAgent:
 
     def _finish(self, flow: Flow) -> None:
         """Say how it ended, once: what a call says stays the same when it is sent again."""
-        flow.call = flow.call or Call(self._ending(flow))
+        if flow.call is None:
+            flow.call = self._ending(flow)
+            run, token = flow.claim.run_id, flow.claim.token
+            self.note("sent", client=self.name, verb=flow.verb, run=run, token=token, mono=self.clock())
         sent, answer = self.clock(), self._tell(flow.call)
         word = str(answer if isinstance(answer, Answer) else answer.answer)
         self._ack(flow.verb, sent, flow.call, [flow.claim.run_id], word, token=flow.claim.token)
         del self.flows[flow.claim.run_id]
 
-    def _ending(self, flow: Flow) -> Callable[[], Any]:
+    def _ending(self, flow: Flow) -> Call:
         chance = self.rng.random()
-        if chance < 0.03 and not flow.cancelled:
+        if chance < RELEASED and not flow.cancelled:
             flow.verb = "release"
-            return lambda: self.claims.release(*flow.proof, reason="given back")
-        if chance < 0.06 and flow.claim.record.failures < 2:
-            again = Outcome(state="FAILED", reason="it failed", retry_in_seconds=0.1)
-            return lambda: self.claims.finish(*flow.proof, again)
-        return lambda: self.claims.finish(*flow.proof, Outcome(state="COMPLETED"))
+            return Call(lambda: self.claims.release(*flow.proof, reason="given back"), late=0.5)
+        outcome = Outcome(state="COMPLETED")
+        if chance > 1 - FAILED and flow.claim.record.failures < MOST_RETRIES:
+            outcome = Outcome(state="FAILED", reason="it failed", retry_in_seconds=0.1)
+        return Call(lambda: self.claims.finish(*flow.proof, outcome))
 
     # ---------------------------------------------------------------- below
+    def _until(self, sent: float) -> int:
+        """When a lease ends that a call sent then gave, by the clock of Redis, which is on this machine."""
+        return round((sent + EPOCH + LEASE) * 1_000_000)
+
     def _tell(self, call: Call) -> Any:
         try:
             return self.network.make(call)

@@ -12,8 +12,8 @@ from typing import Any
 
 from queues.errors import HeadgateQueueError, RedisFailure
 
-REPEATED, LATE_COPY = 0.03, 0.02
-"""Shares of calls whose first answer is swallowed, and of which a second copy arrives seconds later."""
+REPEATED, LATE_COPY = 0.05, 0.02
+"""Shares of calls whose first answer is swallowed, and of which a second copy arrives later."""
 
 
 class Unanswered(Exception):
@@ -26,6 +26,8 @@ class Call:
 
     send: Callable[[], Any]
     tries: int = 0
+    late: float = LATE_COPY
+    """The share of which a second copy arrives after some time."""
 
 
 @dataclass
@@ -34,7 +36,6 @@ class Network:
 
     rng: random.Random
     clock: Callable[[], float]
-    late_seconds: float = 4.0
     cut_until: float = 0.0
     repeated: float = REPEATED
     _late: list[tuple[float, int, Callable[[], Any]]] = field(default_factory=list)
@@ -53,8 +54,8 @@ class Network:
             answer = call.send()
         except RedisFailure as failure:
             raise Unanswered from failure
-        if self.rng.random() < LATE_COPY:
-            self._keep_back(call, self.clock() + self.rng.uniform(0.5, 1.0) * self.late_seconds)
+        if self.rng.random() < call.late:
+            self._keep_back(call, self.clock() + self.rng.choice((0.1, 0.5, 4.0)) * self.rng.random())
         return answer
 
     def deliver(self) -> None:
@@ -70,7 +71,7 @@ class Network:
             with contextlib.suppress(HeadgateQueueError):
                 call.send()
         elif chance < 0.6:
-            self._keep_back(call, self.cut_until + self.rng.uniform(0.0, 0.2))
+            self._keep_back(call, self.clock() + self.rng.uniform(0.0, 4.0))
 
     def _keep_back(self, call: Call, until: float) -> None:
         heapq.heappush(self._late, (until, next(self._numbers), call.send))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import redis as redis_py
@@ -24,6 +24,7 @@ from queues.key_watch import KeyWatch
 from queues.leases import Leases
 from queues.recovery import WindowLength
 from queues.repair import Repair
+from queues.states import TERMINAL, State
 from tests.chaos.history import Collector, History
 from tests.chaos.protocol_agent import GRACE, LEASE, ProtocolAgent
 from tests.chaos.protocol_ending import complete
@@ -31,7 +32,20 @@ from tests.chaos.protocol_network import Call, Network
 from tests.chaos.protocol_world import CHOICES, deploy, make_queues, new_runs
 
 AGENTS = 4
-CRASH_POINTS = ("begun", "created", "advanced")
+WEIGHTS = {
+    "kill agent": 2.5,
+    "kill agent in a claim": 1.5,
+    "freeze agent": 1.5,
+    "cut off agent": 2.5,
+    "crash scheduler": 2.0,
+    "kill scheduler": 0.5,
+    "script flush": 1.0,
+    "cancel": 3.5,
+    "change limit": 7.0,
+    "": 78.0,
+}
+"""How often what happens, in a hundred rounds."""
+CRASH_POINTS = ("begun", "created", "created", "advanced")
 
 
 class Killed(BaseException):
@@ -58,9 +72,11 @@ class SteppedScheduler:
 
 
 class Stepped:
-    """One world: `run` gives its history. Redis is emptied first."""
+    """One world: `run` gives its history. Redis is emptied first. `weights` replace some of WEIGHTS."""
 
-    def __init__(self, client: redis_py.Redis, seed: int, *, runs: int = 120, rounds: int = 450) -> None:
+    def __init__(
+        self, client: redis_py.Redis, seed: int, *, rounds: int = 250, weights: Mapping[str, float] | None = None
+    ) -> None:
         client.flushall()
         self.rng = random.Random(seed)
         self.store = Store(client, silent_seconds=LEASE + GRACE)
@@ -70,7 +86,8 @@ class Stepped:
         """What every call says beside its arguments: a product that listens to it would be wrong (see mutants)."""
         plain = self.store.scripts.call
         self.store.scripts.call = lambda verb, **said: plain(verb, **said, **self.circumstances)  # type: ignore[method-assign]
-        self.runs, self.rounds = runs, rounds
+        self.rounds = rounds
+        self.weights = {**WEIGHTS, **(weights or {})}
         self.made: list[str] = []
         self.names = 0
         self.networks: list[Network] = []
@@ -88,9 +105,9 @@ class Stepped:
         for number in range(AGENTS):
             self._start_agent(f"a{number}")
         for number in range(self.rounds):
-            if number % 4 == 0 and len(self.made) < self.runs:
+            if number % 8 == 0:
                 self._create()
-            self._round()
+            self._round(self.rng.randint(5_000, 80_000))
             self._nemesis()
             if number % 50 == 0:
                 self.collector.collect()
@@ -104,8 +121,8 @@ class Stepped:
         return time.monotonic() + self.store.scripts.offset_us / 1_000_000
 
     # ---------------------------------------------------------------- one round
-    def _round(self) -> None:
-        self.store.travel(self.rng.randint(5_000, 60_000))
+    def _round(self, microseconds: int) -> None:
+        self.store.travel(microseconds)
         for agent in [*self.agents]:
             self._dead_man(agent)
         for network in self.networks:
@@ -118,7 +135,7 @@ class Stepped:
                 self._pass(number, scheduler)
 
     def _step(self, agent: ProtocolAgent) -> None:
-        at = self.store.scripts.now_us() + round(self.skews[agent.name] * 1_000_000)
+        at = round((time.time() + self.skews[agent.name]) * 1_000_000)
         self.circumstances["clock"] = [at // 1_000_000, at % 1_000_000]
         try:
             agent.step()
@@ -168,30 +185,33 @@ class Stepped:
 
     # ---------------------------------------------------------------- faults
     def _nemesis(self) -> None:
-        chance, agent = self.rng.random(), self.rng.choice(self.agents)
-        if chance < 0.020:
-            self._kill(agent, "kill agent")
-        elif chance < 0.026:
-            self._kill_in_claim(agent)
-        elif chance < 0.040:
-            self._fault("freeze agent", agent=agent.name)
-            self.frozen[agent.name] = self.clock() + self.rng.choice((0.5, 1, 2, 4)) * LEASE
-        elif chance < 0.060:
-            self._fault("cut off agent", agent=agent.name)
-            agent.network.cut_until = self.clock() + self.rng.choice((0.2, 1, 2, 3)) * LEASE
-        elif chance < 0.075:
-            self.rng.choice(self.schedulers).crash_at = self.rng.choice(CRASH_POINTS)
-        elif chance < 0.080:
-            self._fault("kill scheduler")
-            self.schedulers[self.rng.randrange(2)] = self._scheduler()
-        elif chance < 0.085:
-            self._fault("script flush")
-            self.store.scripts.redis.script_flush()
-        elif chance < 0.120:
-            self._cancel()
-        elif chance < 0.160:
-            limit = self.rng.choice([*CHOICES])
-            self.store.limits.set(limit, self.rng.choice(CHOICES[limit]), "ann")
+        """One of the faults, or none, by their weights."""
+        (name,) = self.rng.choices([*self.weights], [*self.weights.values()])
+        agent = self.rng.choice(self.agents)
+        match name:
+            case "kill agent":
+                self._kill(agent, name)
+            case "kill agent in a claim":
+                self._kill_in_claim(agent)
+            case "freeze agent":
+                self._fault(name, agent=agent.name)
+                self.frozen[agent.name] = self.clock() + self.rng.choice((0.5, 1, 2, 4)) * LEASE
+            case "cut off agent":
+                self._fault(name, agent=agent.name)
+                agent.network.cut_until = self.clock() + self.rng.choice((0.2, 1, 2, 3)) * LEASE
+            case "crash scheduler":
+                self.rng.choice(self.schedulers).crash_at = self.rng.choice(CRASH_POINTS)
+            case "kill scheduler":
+                self._fault(name)
+                self.schedulers[self.rng.randrange(2)] = self._scheduler()
+            case "script flush":
+                self._fault(name)
+                self.store.scripts.redis.script_flush()
+            case "cancel":
+                self._cancel()
+            case "change limit":
+                limit = self.rng.choice([*CHOICES])
+                self.store.limits.set(limit, self.rng.choice(CHOICES[limit]), "ann")
 
     def _fault(self, what: str, **detail: Any) -> None:
         self.history.add("fault", what=what, mono=self.clock(), detail=detail)
@@ -202,6 +222,7 @@ class Stepped:
 
     def _kill_in_claim(self, agent: ProtocolAgent) -> None:
         """The agent dies while its claim is on the way: Redis has it, nobody hears the answer."""
+        self._create()
         self.circumstances["dies"] = True
         agent.claims.claim(("bulk", "narrow", "tagged"), 2, claim_id=str(uuid.uuid4()))
         self.circumstances.clear()
@@ -226,46 +247,31 @@ class Stepped:
             network.cut_until, network.repeated = 0.0, 0.0
         for scheduler in self.schedulers:
             scheduler.crash_at = ""
-        for _ in range(120):
-            self.store.travel(60_000)
-            self._round()
+        for _ in range(30):
+            self._round(150_000)
         until = self._stop_schedules()
-        ended = 0
-        while ended < 20 and self.clock() < until / 1e6 + 1e9:
-            self._round()
-            self.store.travel(40_000)
-            ended = ended + 1 if self._quiet() else 0
-            self._give_up_after -= 1
-            if self._give_up_after == 0:
+        for _ in range(120):
+            if self._quiet():
                 break
+            self._round(150_000)
+        for _ in range(8):  # repair looks once more
+            self._round(300_000)
         return until
-
-    _give_up_after = 250
 
     def _stop_schedules(self) -> int:
         """Let the schedulers deal with every instant up to now, and end the schedules."""
+        redis, due = self.store.scripts.redis, self.store.keys.due
         until = self.store.scripts.now_us()
-        for _ in range(200):
-            if not any(at <= until for at in self._due()):
+        for _ in range(50):
+            if redis.zcount(due, "-inf", until) == 0:
                 break
-            for number, scheduler in enumerate(self.schedulers):
-                self._pass(number, scheduler)
-            self.store.travel(20_000)
-        self.store.scripts.redis.delete(f"{self.store.scripts.prefix}:due")
+            self._round(100_000)
+        redis.delete(due)
         return until
 
-    def _due(self) -> list[int]:
-        return [
-            int(at)
-            for _, at in self.store.scripts.redis.zrange(f"{self.store.scripts.prefix}:due", 0, -1, withscores=True)
-        ]
-
     def _quiet(self) -> bool:
-        keys = self.store.scripts.keys
-        redis = self.store.scripts.redis
-        return not any(
-            redis.zcard(keys.state(state)) for state in ("QUEUED", "PENDING", "RUNNING", "CANCELLING", "SCHEDULED")
-        )
+        open_states = [state for state in State if state not in TERMINAL]
+        return not any(self.store.scripts.redis.zcard(self.store.keys.state(state)) for state in open_states)
 
     # ---------------------------------------------------------------- makers
     def _network(self) -> Network:
@@ -277,7 +283,7 @@ class Stepped:
         return SteppedScheduler(self.store, self.clock)
 
     def _start_agent(self, name: str, takeover: str | None = None) -> None:
-        self.skews[name] = self.rng.choice((-3.0, 0.0, 0.0, 2.0))
+        self.skews[name] = self.rng.choice((-3.0, -1.0, 0.0, 2.0))
         more = {"pid": len(self.networks), "takeover": takeover}
         network = self._network()
         rng = random.Random(self.rng.random())

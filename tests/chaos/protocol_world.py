@@ -16,7 +16,7 @@ from tests.support.deployments import spec
 CHOICES: dict[str, tuple[int | None, ...]] = {
     "queue:bulk": (3, 5, 8),
     "queue:narrow": (1, 2),
-    "tag:ml": (None, 1, 2, 3),
+    "tag:ml": (None, None, 1, 2),
 }
 """Limits, and the numbers they take by turns."""
 MAX_LOST = 6
@@ -54,7 +54,7 @@ def new_runs(rng: random.Random, now_us: int, count: int = BATCH) -> list[NewRun
 
 def _new_run(rng: random.Random, now_us: int) -> NewRun:
     chance = rng.random()
-    queue = "bulk" if chance < 0.6 else "narrow" if chance < 0.75 else "tagged"
+    queue = "bulk" if chance < 0.5 else "narrow" if chance < 0.65 else "tagged"
     limits = ("tag:ml",) if queue == "tagged" else ()
     due = now_us + rng.randint(100_000, 2_000_000) if rng.random() < 0.05 else None
     run_id = str(uuid.UUID(int=rng.getrandbits(128), version=4))
