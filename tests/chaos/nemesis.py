@@ -55,6 +55,8 @@ class Nemesis:
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
         self._next = {"swift": time.monotonic(), "slow": time.monotonic() + 2.0}
+        self.after_cut: list[Callable[[], None]] = []
+        """What is to be done when Redis has lost what it was told last."""
         self.redis_busy = False
         """Whether a fault of Redis is on: the next one waits for its end."""
 

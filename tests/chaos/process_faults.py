@@ -41,6 +41,9 @@ class ProcessFaults:
     def __init__(self, world: World, nemesis: Nemesis, living: Living) -> None:
         self._world, self._nemesis, self._living = world, nemesis, living
         self._random = nemesis.random
+        nemesis.after_cut.append(lambda: nemesis.later(1.0, self._resume_all))
+        self._cut: set[str] = set()
+        """The agents whose network is cut."""
 
     def kinds(self) -> list[Kind]:
         """All of them."""
@@ -63,6 +66,8 @@ class ProcessFaults:
             ("limit changed", 4, self._change_limit),
             ("queue paused", 3, self._pause),
         ]
+        if self._world.namespaces:
+            others.append(("cut off by the network", 4, self._cut_off))
         made = [Kind(name=name, weight=weight, strike=strike, kills=True) for name, weight, strike in kills]
         made += [Kind(name=name, weight=weight, strike=strike) for name, weight, strike in others]
         return made + [
@@ -88,7 +93,7 @@ class ProcessFaults:
         return self._state(role), {"agent": role.name, "runs": len(held), "held": sorted(held), **more}
 
     def _state(self, role: Role) -> str:
-        if role.is_agent:
+        if role.kind == "agent":
             return "ending" if not role.wanted else self._world.scene.state_of(role.name)
         return role.standing()
 
@@ -203,10 +208,27 @@ class ProcessFaults:
             raise Unsuitable
         return state, {"agent": name, "links": links, "seconds": seconds}
 
+    def _cut_off(self) -> Told:
+        name, namespace = self._random.choice(list(self._world.namespaces.items()))
+        role = self._world.roles[name]
+        if name in self._cut or not role.is_up:
+            raise Unsuitable
+        seconds = self._random.choice(FREEZES)
+        told = self._told(role, seconds=seconds)
+        namespace.cut()
+        self._cut.add(name)
+
+        def heal() -> None:
+            namespace.heal()
+            self._cut.discard(name)
+
+        self._nemesis.later(seconds, heal)
+        return told
+
     # ---------------------------------------------------------------- what operators do meanwhile
     def _change_limit(self) -> Told:
         limit, usual = self._random.choice(list(self._world.limits().items()))
-        number = self._random.randint(1, usual + 3)
+        number = self._random.choice((usual, usual + 3, max(1, usual // 2)))
         state = "lowered" if number < usual else "raised"
         self._operate(lambda: self._world.store.limits.set(limit, number, "nemesis"))
         return state, {"limit": limit, "number": number}
@@ -223,6 +245,11 @@ class ProcessFaults:
             self._world.store.queues.resume(queue, "nemesis")
         except FAILURES:
             self._nemesis.later(0.5, lambda: self._resume(queue))
+
+    def _resume_all(self) -> None:
+        """A resume may have been lost with the tail."""
+        for queue in QUEUES:
+            self._resume(queue)
 
     def _operate(self, call: Callable[[], object]) -> None:
         if self._nemesis.redis_busy:

@@ -103,7 +103,6 @@ def _result(
     assert world.proxy is not None
     offset = time.time() - time.monotonic()
     most = peaks(world.history, offset)
-    skipped = [] if world.disk else ["disk full: only root may mount a small disk of its own for Redis"]
     return Result(
         seed=plan.seed,
         seconds=seconds,
@@ -120,7 +119,7 @@ def _result(
         report=check(world.history),
         peaks=most,
         problems=[*quiet.problems, *most.violations],
-        skipped=skipped,
+        skipped=world.skipped(),
     )
 
 

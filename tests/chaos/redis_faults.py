@@ -111,6 +111,8 @@ class RedisFaults:
         world.redis.start()
         wait_until(lambda: self._noted(killed_at), 20, message="Redis to have read what was left of its file")
         world.proxy.open()
+        for restore in self._nemesis.after_cut:
+            restore()
         self._end()
 
     def _noted(self, killed_at: float) -> bool:

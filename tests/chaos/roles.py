@@ -16,6 +16,7 @@ from agent.kernel import children_of
 from agent.options import AgentOptions, keeper_command
 from agent.process_tree import all_processes, environment_value, facts
 from orchestrator.config import Settings
+from tests.support.network_namespaces import Namespace
 from tests.support.redis_server import die_with_parent
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,6 +42,8 @@ class Role:
     """One agent or scheduler that is wanted to run: started again whenever it has ended, as a service manager does."""
 
     name: str
+    kind: str
+    """`agent` (a keeper with a supervisor below) or `scheduler` (one process)."""
     command: list[str]
     environment: dict[str, str]
     log: Path
@@ -54,11 +57,6 @@ class Role:
     began: float = 0.0
     _read: int = 0
     _standing: str = "starting"
-
-    @property
-    def is_agent(self) -> bool:
-        """Agents are keepers with a supervisor below; schedulers are one process."""
-        return self.command[0] == sys.executable and "-S" in self.command
 
     @property
     def is_up(self) -> bool:
@@ -135,14 +133,17 @@ def environment_of(folder: Path, url: str, prefix: str, **more: str) -> dict[str
 def scheduler(name: str, folder: Path, url: str, prefix: str) -> Role:
     """A scheduler as `headgate scheduler start` starts it."""
     command = [sys.executable, "-m", "orchestrator", "scheduler", "start"]
-    return Role(name, command, environment_of(folder, url, prefix), folder / f"{name}.log")
+    return Role(name, "scheduler", command, environment_of(folder, url, prefix), folder / f"{name}.log")
 
 
-def agent(name: str, folder: Path, url: str, prefix: str, queues: tuple[str, ...], limit: int) -> Role:
-    """An agent as `headgate agent start` starts it."""
+def agent(
+    name: str, folder: Path, url: str, prefix: str, queues: tuple[str, ...], limit: int, inside: Namespace | None = None
+) -> Role:
+    """An agent as `headgate agent start` starts it; `inside` a network namespace, or beside everybody else."""
     environment = environment_of(folder, url, prefix)
+    command = inside.command(keeper_command()) if inside else keeper_command()
     options = AgentOptions.from_settings(settings_of(environment), queues=queues, limit=limit, name=name)
-    return Role(name, keeper_command(), {**environment, **options.environment()}, folder / f"{name}.log")
+    return Role(name, "agent", command, {**environment, **options.environment()}, folder / f"{name}.log")
 
 
 def settings_of(environment: Mapping[str, str]) -> Settings:

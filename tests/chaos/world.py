@@ -24,7 +24,9 @@ from tests.chaos.history import Collector, History
 from tests.chaos.proxy import Proxy
 from tests.chaos.roles import Role
 from tests.chaos.scene import Scene
+from tests.support import network_namespaces
 from tests.support.deployments import spec
+from tests.support.network_namespaces import Namespace
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_until
 
@@ -34,6 +36,9 @@ QUEUES = {"fast": 10, "slow": 7, "rough": 3}
 
 TAGS = {"tag:gpu": 2}
 SLOTS = 6
+APART = 2
+"""So many agents live in network namespaces of their own."""
+
 SCHEDULED = "tick"
 SHAPES: dict[str, dict[str, Any]] = {
     "quick": {"work_queue": "fast", "max_lost": 50},
@@ -63,6 +68,7 @@ class World:
         self.redis = RedisServer(append_only=True)
         self.disk = self._mount_disk()
         self.roles: dict[str, Role] = {}
+        self.namespaces: dict[str, Namespace] = {}
         self.proxy: Proxy | None = None
         self.agents = agents
         self.history = History()
@@ -90,13 +96,26 @@ class World:
         self.collector = Collector(self.history, self.redis.client(), PREFIX).start(0.1)
         self.scene = Scene(self.history)
         for number in range(1, self.agents + 1):
-            name = f"a{number}"
-            url = self.proxy.door(name).url
-            self.roles[name] = roles.agent(name, self.folder, url, PREFIX, tuple(QUEUES), SLOTS)
+            self._add_agent(f"a{number}", alone=number <= APART)
         for name in ("s1", "s2"):
             self.roles[name] = roles.scheduler(name, self.folder, self.proxy.door(name).url, PREFIX)
         self.keep_up()
         wait_until(lambda: self.serving() == self.agents, 30, message=self.logs)
+
+    def _add_agent(self, name: str, *, alone: bool) -> None:
+        """An agent with a door of its own; `alone`: in a network namespace, where one can be made."""
+        assert self.proxy is not None
+        inside = Namespace() if alone and not network_namespaces.why_not() else None
+        if inside:
+            self.namespaces[name] = inside
+        url = self.proxy.door(name, inside.outside if inside else "127.0.0.1").url
+        self.roles[name] = roles.agent(name, self.folder, url, PREFIX, tuple(QUEUES), SLOTS, inside)
+
+    def skipped(self) -> list[str]:
+        """What can not be done here, and why."""
+        found = [] if self.disk else ["full disk: only root may mount a small disk of its own for Redis"]
+        why_not = network_namespaces.why_not()
+        return [*found, f"agents in network namespaces that are cut off: {why_not}"] if why_not else found
 
     def _deploy(self) -> None:
         flows = self.folder / "flows.py"
@@ -148,7 +167,7 @@ class World:
 
     def of(self, kind: str) -> list[Role]:
         """All agents, or all schedulers."""
-        return [role for role in self.roles.values() if role.is_agent == (kind == "agent")]
+        return [role for role in self.roles.values() if role.kind == kind]
 
     def limits(self) -> dict[str, int]:
         """The limits as they are when nobody has changed them."""
@@ -194,6 +213,8 @@ class World:
             if self.proxy is not None:
                 self.proxy.close()
             self.redis.kill()
+            for namespace in self.namespaces.values():
+                namespace.close()
             if self.disk is not None:
                 subprocess.run(["umount", "-l", str(self.disk)], capture_output=True)
             self.redis.close()
