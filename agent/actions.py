@@ -9,10 +9,14 @@ from agent.runners.outcome import Delivery
 
 @dataclass(frozen=True, slots=True)
 class AskForRuns:
-    """Claim up to `count` runs from these queues; the answer is Claimed or ClaimFailed."""
+    """Claim up to `count` runs from these queues; the answer is Claimed or ClaimFailed.
+
+    Runs that need a slot of a limit in `avoid` are left where they are in line.
+    """
 
     queues: tuple[str, ...]
     count: int
+    avoid: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

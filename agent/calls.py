@@ -43,6 +43,7 @@ class _OpenClaim:
     claim_id: str
     queues: tuple[str, ...]
     count: int
+    avoid: tuple[str, ...]
     sent_at: float
 
 
@@ -109,10 +110,11 @@ class Calls(threading.Thread):
                 self._try("cancel", lambda: self._cancel(run_id, actor))
 
     def _claim(self, action: AskForRuns) -> None:
-        asked = self._open_claim or _OpenClaim(uuid.uuid4().hex, action.queues, action.count, boot_time())
+        fresh = _OpenClaim(uuid.uuid4().hex, action.queues, action.count, action.avoid, boot_time())
+        asked = self._open_claim or fresh
         self._open_claim = asked
         try:
-            reply = self._claims.claim(asked.queues, asked.count, claim_id=asked.claim_id)
+            reply = self._claims.claim(asked.queues, asked.count, claim_id=asked.claim_id, avoid=asked.avoid)
             orders, refused = self._orders(reply.claims)
         except RedisFailure as failure:
             events.unreachable(what="claim", cause=str(failure))
@@ -134,7 +136,7 @@ class Calls(threading.Thread):
             try:
                 orders.append(self._make_order(claim))
             except BadRecord as error:
-                refused.append((Ref(claim.run_id, claim.token, claim.claim_id), str(error)))
+                refused.append((Ref(claim.run_id, claim.token, claim.claim_id), f"rejected: {error}"))
         return tuple(orders), tuple(refused)
 
     def _confirm(self, ref: Ref) -> str:

@@ -2,7 +2,7 @@
 
 Asked at once when a slot of this agent is free and there is a reason to: the start, a wake-up, an ended run, `more` in
 the last answer, Redis back again; otherwise every two seconds, should a wake-up have been lost. One claim at a time.
-A deployment whose code this machine lacks makes its queue wait: 1 s, doubling to 30 s while it lasts.
+The runs of a deployment whose code this machine lacks are left alone, in line: 1 s, doubling to 30 s while it lasts.
 """
 
 from collections.abc import Sequence
@@ -19,9 +19,10 @@ LONGEST_BACK_OFF = 30.0
 
 @dataclass(kw_only=True)
 class BackOff:
-    """Until when a queue is left alone for the sake of one deployment revision."""
+    """Until when the runs of a deployment are left alone; its whole queue where they have no limit of their own."""
 
     queue: str
+    limit: str
     seconds: float
     until: float
 
@@ -49,7 +50,7 @@ class Claiming:
         if not queues or now < self.hold_until:
             return [self._poll_at(max(now + POLL_SECONDS, self.hold_until) if queues else now + POLL_SECONDS)]
         self.asking, self.asked_again = True, False
-        return [AskForRuns(queues, free)]
+        return [AskForRuns(queues, free, self._avoided(now))]
 
     def answered(self, now: float, *, more: bool, hold_seconds: float) -> bool:
         """Note an answer; true when the next claim is to follow at once."""
@@ -67,18 +68,21 @@ class Claiming:
         return [self._poll_at(max(now + POLL_SECONDS, self.hold_until))]
 
     def back_off(self, now: float, order: Order) -> None:
-        """Leave a queue alone for a while, whose next run this machine has no code for."""
+        """Leave a deployment alone for a while, which this machine has no code for."""
         before = self.back_offs.get(order.code)
         seconds = FIRST_BACK_OFF if before is None else min(LONGEST_BACK_OFF, 2 * before.seconds)
-        self.back_offs[order.code] = BackOff(queue=order.queue, seconds=seconds, until=now + seconds)
+        self.back_offs[order.code] = BackOff(queue=order.queue, limit=order.limit, seconds=seconds, until=now + seconds)
 
     def has_code(self, order: Order) -> None:
         """Note that a deployment revision could be launched."""
         self.back_offs.pop(order.code, None)
 
     def _open_queues(self, now: float) -> tuple[str, ...]:
-        closed = {back_off.queue for back_off in self.back_offs.values() if now < back_off.until}
+        closed = {one.queue for one in self.back_offs.values() if now < one.until and not one.limit}
         return tuple(queue for queue in self.queues if queue not in closed)
+
+    def _avoided(self, now: float) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(one.limit for one in self.back_offs.values() if now < one.until and one.limit))
 
     def _poll_at(self, at: float) -> SetTimer:
         return SetTimer((Timer.POLL, ""), at)

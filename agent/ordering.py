@@ -1,25 +1,40 @@
 """Makes an order of a claim: the run's record, its deployment's spec of its own revision, its parameters."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from agent.calls import BadRecord
+from agent.errors import NotOnThisMachine
 from agent.orders import Order, Ref
 from agent.runners.environment import find_interpreter, problem_of
 from agent.runners.outcome import Rules
 from orchestrator.store.deployments import Spec, revision_of
+from orchestrator.store.keys import deployment_limit
+from orchestrator.store.runs import deployment_id_of
 from queues.claims import Claim
-from queues.records import Run
+from queues.decoding import from_json
+from queues.errors import BadPayload, NewerSchema
+from queues.records import LARGEST_DATA, Run
 
 FindSpec = Callable[[Run], Spec | None]
 
 
 def checked_order_of(
-    claim: Claim, spec: Spec | None, *, own: Mapping[str, str], keep_when_cut: bool, host: str
+    claim: Claim, find_spec: FindSpec, *, own: Mapping[str, str], keep_when_cut: bool, host: str
 ) -> Order:
-    """Put an order together and look whether its files are here; raises BadRecord."""
+    """Put an order together and look whether its files are here; raises BadRecord.
+
+    A spec that a newer version wrote is no bad one: an agent of that version runs it.
+    """
+    try:
+        spec = find_spec(claim.record)
+    except NewerSchema as newer:
+        spec = {"flow": "", "name": "", "path": "", "function": "", "folder": ""}
+        order = order_of(claim, spec, own=own, keep_when_cut=keep_when_cut)
+        return replace(order, problem=NotOnThisMachine(f"{host} can not run it: {newer}"))
+    except BadPayload as bad:
+        raise BadRecord(str(bad)) from bad
     order = order_of(claim, spec, own=own, keep_when_cut=keep_when_cut)
     return replace(order, problem=problem_of(order, host))
 
@@ -61,8 +76,9 @@ def order_of(claim: Claim, spec: Spec | None, *, own: Mapping[str, str], keep_wh
                 timeout_seconds=spec.get("timeout_seconds"),
             ),
             keep_when_cut=keep_when_cut,
+            limit=limit_of(record),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise BadRecord(f"its deployment's spec can not be read: {type(error).__name__}: {error}") from error
 
 
@@ -71,9 +87,15 @@ def parameters_of(claim: Claim, spec: Spec) -> Mapping[str, Any]:
     if claim.parameters is None:
         return dict(spec.get("parameters") or {})
     try:
-        parameters = json.loads(claim.parameters)
-    except (ValueError, RecursionError) as error:
-        raise BadRecord(f"its parameters can not be read: {error}") from error
+        parameters = from_json(claim.parameters, most=LARGEST_DATA)
+    except BadPayload as bad:
+        raise BadRecord(f"its parameters can not be read: {bad}") from bad
     if not isinstance(parameters, dict):
         raise BadRecord(f"expected its parameters to be a JSON object, got {type(parameters).__name__}")
     return parameters
+
+
+def limit_of(record: Run) -> str:
+    """The limit that every run of its deployment needs, by which this agent can leave the others alone."""
+    limit = deployment_limit(deployment_id_of(record))
+    return limit if limit in record.limits else ""

@@ -40,6 +40,8 @@ class Order:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     rules: Rules = field(default_factory=Rules)
+    limit: str = ""
+    """The limit that every run of its deployment needs: those who lack the code leave these runs alone by it."""
     keep_when_cut: bool = False
     """The queue's `on_disconnect=keep`: the run goes on although another agent may start it, too."""
     problem: NotLaunched | None = None

@@ -178,7 +178,9 @@ class Supervisor:
             patience=patience,
         )
         info = {"instance": joining.instance, "ends_runs_by": ends_runs_by(containment)}
-        renewals = Renewals(claims(self.clients.scripts(self.clients.renewals)), info=info, post=post)
+        renewals = Renewals(
+            claims(self.clients.scripts(self.clients.renewals)), info=info, post=post, on_back=self.clients.break_off
+        )
         shipped = Store(self.clients.shipping, options.prefix)
         spool = Spool(options, joined.name, shipped, post=post, patience=patience)
         wake_list = store.keys.wake(joined.name)
@@ -213,9 +215,8 @@ class Supervisor:
         return runner
 
     def _order(self, store: Store, claim: Claim, kept: set[str]) -> Order:
-        spec = store.spec_of(claim.record)
         keep = claim.queue in kept
-        return checked_order_of(claim, spec, own=self.environment, keep_when_cut=keep, host=host_name())
+        return checked_order_of(claim, store.spec_of, own=self.environment, keep_when_cut=keep, host=host_name())
 
     def _supervision(self, *, spool_full: bool) -> Supervision:
         options = self.options

@@ -33,10 +33,11 @@ TASK_RUN = 1
 def is_newer(schema: object, known: int) -> bool:
     """Whether what a record says about its schema is a number above the one we know."""
     text = schema.decode("ascii", "replace") if isinstance(schema, bytes) else str(schema)
-    return text.isascii() and text.isdigit() and len(text) < 10 and int(text) > known
+    return text.isascii() and text.isdigit() and (len(text) > 9 or int(text) > known)
 
 
 def refuse_newer(what: str, values: Mapping[str, Any], known: int) -> None:
     """Raise NewerSchema when the fields `schema` and `needs` of a record say that a newer version wrote it."""
     if is_newer(values.get("schema", 1), known):
-        raise NewerSchema(what, str(values.get("needs") or ""))
+        needs = values.get("needs") or ""
+        raise NewerSchema(what, needs.decode("ascii", "replace") if isinstance(needs, bytes) else str(needs))

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgpack
 import redis
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import InvalidResponse, NoScriptError, RedisError
 
 from queues import schemas
 from queues.errors import (
@@ -40,7 +40,8 @@ def generated_lua() -> str:
         f"local EDGES = {{{edges}}}\n"
         f"local HELD = {{{names(HELD)}}} local TERMINAL = {{{names(TERMINAL)}}}\n"
         f"local STATES = {{{names(frozenset(State))}}}\n"
-        f"local SCHEMA = {{run={schemas.RUN}, queue={schemas.QUEUE}, agent={schemas.AGENT}, answer={schemas.ANSWER}}}\n"
+        f"local SCHEMA = {{run={schemas.RUN}, queue={schemas.QUEUE}, agent={schemas.AGENT}, answer={schemas.ANSWER}, "
+        f"deployment={schemas.DEPLOYMENT}}}\n"
         f"local RQ_DATA = '{data}' local DEFAULT_QUEUE = {{'{DEFAULT_QUEUE}', '{queue_id(DEFAULT_QUEUE)}'}}\n"
     )
 
@@ -79,7 +80,12 @@ class Scripts:
         except RedisError as failure:
             self._name_wrong_key(failure, arguments)
             raise translate(failure, self.address, verb) from failure
-        answer = msgpack.unpackb(reply, unicode_errors="surrogateescape", strict_map_key=False)
+        try:
+            answer = msgpack.unpackb(reply, unicode_errors="surrogateescape", strict_map_key=False, max_ext_len=0)
+        except (ValueError, TypeError) as error:
+            # Not what our scripts say: nothing else that comes on these connections can be trusted.
+            self.redis.connection_pool.disconnect(inuse_connections=False)
+            raise translate(InvalidResponse(f"Protocol Error: {reply!r:.80}"), self.address) from error
         if isinstance(answer, dict) and "err" in answer:
             raise typed_error(verb, answer)
         return answer

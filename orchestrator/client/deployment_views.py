@@ -7,11 +7,12 @@ from typing import Any
 
 from orchestrator.client.deployment_values import ScheduleInfo
 from orchestrator.deployments.values import plain_parameters
-from orchestrator.errors import InvalidParameters
+from orchestrator.errors import HeadgateError, InvalidParameters
 from orchestrator.sdk.schema import check
 from orchestrator.store.deployments import DeploymentRecord, Put, Spec, canonical, full_name
 from orchestrator.store.instants import first_after, instants_after, schedule_of
 from queues.clock import from_us
+from queues.errors import NewerSchema
 from queues.work_queue import WorkQueue
 
 SHOWN_INSTANTS = 3
@@ -19,6 +20,8 @@ SHOWN_INSTANTS = 3
 
 def checked_parameters(deployment: DeploymentRecord, given: Mapping[str, Any]) -> dict[str, Any]:
     """The deployment's parameters with those given on top, checked against the flow; raises InvalidParameters."""
+    if deployment.problem is not None:
+        raise deployment.problem
     spec = deployment.spec
     complete = {**(spec.get("parameters") or {}), **given}
     plain = plain_parameters(complete)
@@ -33,7 +36,11 @@ def schedule_infos(texts: Mapping[str, str], after: Mapping[str, int], paused: b
     """Schedules as shown: slug -> stored text, and slug -> the time after which their next instant is sought."""
     infos = []
     for slug, text in texts.items():
-        schedule = schedule_of(text)
+        try:
+            schedule = schedule_of(text)
+        except (HeadgateError, NewerSchema, ValueError) as problem:
+            infos.append(unreadable(slug, problem))
+            continue
         at = None if paused else first_after(text, after[slug])
         infos.append(
             ScheduleInfo(
@@ -45,6 +52,11 @@ def schedule_infos(texts: Mapping[str, str], after: Mapping[str, int], paused: b
             )
         )
     return tuple(infos)
+
+
+def unreadable(slug: str, problem: Exception) -> ScheduleInfo:
+    """A schedule that a newer version wrote, or something else did: shown beside the others, with the reason."""
+    return ScheduleInfo(slug=slug, kind="unreadable", text=str(problem), active=False, next_scheduled_time=None)
 
 
 def summary(found: DeploymentRecord, now_us: int) -> dict[str, Any]:

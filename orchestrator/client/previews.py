@@ -6,6 +6,7 @@ from itertools import islice, takewhile
 
 from orchestrator.client import views
 from orchestrator.client.queue_values import PreviewRun
+from orchestrator.errors import HeadgateError
 from orchestrator.runs import run_name
 from orchestrator.store import Store
 from orchestrator.store.deployments import DeploymentRecord
@@ -13,6 +14,7 @@ from orchestrator.store.instants import instants_after, planned, scheduled_id
 from orchestrator.store.runs import deployment_id_of, deployment_of
 from orchestrator.store.schedules import Standing
 from queues.clock import SECOND_US, from_us
+from queues.errors import NewerSchema
 from queues.records import Run
 from queues.states import State
 
@@ -77,9 +79,13 @@ def to_come(deployment: DeploymentRecord, now_us: int, until_us: int) -> Iterato
 
 
 def schedule_feed(standing: Standing, now_us: int, until_us: int) -> Iterator[tuple[int, str]]:
-    """The instants of one schedule: those missed that will still get a run, then the coming ones."""
-    for at in planned(standing, now_us).instants:
+    """The instants of a schedule: those missed that will still get a run, then the coming ones; none if unreadable."""
+    try:
+        missed = planned(standing, now_us).instants
+        coming = instants_after(standing.text, max(now_us, standing.cursor_us))
+    except (HeadgateError, NewerSchema, ValueError):
+        return
+    for at in missed:
         yield at, standing.slug
-    coming = instants_after(standing.text, max(now_us, standing.cursor_us))
     for at in takewhile(lambda at: at <= until_us, coming):
         yield at, standing.slug

@@ -1,6 +1,5 @@
 """From records in Redis to the values that the client answers; pure."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -16,11 +15,17 @@ from orchestrator.store.runs import deployment_of
 from orchestrator.store.schedules import Skip
 from orchestrator.store.tasks import TaskRecord
 from queues.clock import SECOND_US, from_us
+from queues.decoding import from_json
+from queues.errors import BadPayload
 from queues.records import Run
 from queues.states import HELD, TERMINAL, State
 from queues.work_queue import WorkQueue
 
 GAP = "gap"
+LARGEST_VALUE = 8 << 20
+"""Bytes of a result that are decoded; a flow's process sends no more."""
+LARGEST_TEXT = 64 << 10
+"""Bytes of what is no JSON that are shown."""
 
 
 def moment(at_us: int | None) -> datetime | None:
@@ -59,6 +64,8 @@ def shown_state(run: Run, now_us: int, late_us: int) -> str:
 
 def why(run: Run, queue: WorkQueue | None) -> str | None:
     """In one line, why a run is where it is; the whole story is in explain."""
+    if run.problem:
+        return run.problem
     if run.state == State.QUEUED:
         return why_queued(run, queue)
     if run.state == State.SCHEDULED:
@@ -170,9 +177,9 @@ def decoded(data: bytes | None) -> Any:
     if data is None:
         return None
     try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
-        return data.decode("utf-8", "replace")
+        return from_json(data, most=LARGEST_VALUE)
+    except BadPayload:
+        return data[:LARGEST_TEXT].decode("utf-8", "replace")
 
 
 def number(text: str | None) -> int | None:

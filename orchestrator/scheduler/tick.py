@@ -16,13 +16,15 @@ from orchestrator.store.instants import Plan, planned, scheduled_id
 from orchestrator.store.runs import new_run
 from orchestrator.store.schedules import MAKE, Advance, Skip, Standing, Wanted
 from queues.clock import SECOND_US
-from queues.errors import UnknownQueue
+from queues.errors import HeadgateQueueError, NewerSchema, UnknownQueue
 from queues.runs import NewRun
 
 BATCH = 100
 """Schedules that one pass looks at: three calls of about 5 ms of Redis each."""
 
 BAD_AGAIN_US = 3600 * SECOND_US
+NEWER_AGAIN_US = 60 * SECOND_US
+"""A schedule that a newer scheduler reads must not wait long for that to lead."""
 WAITS = "a scheduled run of this deployment was still waiting to start"
 
 Reached = Callable[[str], None]
@@ -46,8 +48,8 @@ class Ticked:
 def tick(store: Store, epoch: int | None = None, reached: Reached = nowhere) -> Ticked:
     """Deal with up to BATCH schedules that have an instant that is due."""
     now_us, standings = store.schedules.due(BATCH)
-    plans = [plan_of(standing, now_us) for standing in standings]
     deployments = deployments_of(store, standings)
+    plans = [plan_of(standing, now_us, deployments.get(standing.deployment_id)) for standing in standings]
     wanted = [wanted_of(plan, deployments) for plan in plans]
     verdicts = store.schedules.begin(wanted, epoch) if wanted else []
     if verdicts is None:
@@ -71,13 +73,15 @@ def tick(store: Store, epoch: int | None = None, reached: Reached = nowhere) -> 
     )
 
 
-def plan_of(standing: Standing, now_us: int) -> Plan:
+def plan_of(standing: Standing, now_us: int, deployment: DeploymentRecord | None) -> Plan:
     """What to do about a schedule. One that can not be read is put aside, so that the others get their runs."""
     try:
+        if deployment is not None and deployment.problem is not None:
+            raise deployment.problem
         return planned(standing, now_us)
-    except (HeadgateError, ValueError, TypeError, KeyError, RecursionError) as error:
+    except (HeadgateError, HeadgateQueueError, ValueError, TypeError, KeyError, RecursionError) as error:
         events.bad_schedule(deployment=standing.deployment_id, slug=standing.slug, problem=str(error))
-        again = now_us + BAD_AGAIN_US
+        again = now_us + (NEWER_AGAIN_US if isinstance(error, NewerSchema) else BAD_AGAIN_US)
         return Plan(standing=standing, instants=(), skips=(), to_us=standing.cursor_us, next_us=again)
 
 

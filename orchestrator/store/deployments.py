@@ -11,6 +11,9 @@ from typing import Any
 from orchestrator.store.keys import StoreKeys
 from orchestrator.store.names import pick
 from orchestrator.store.schedules import Standing, standings
+from queues import schemas
+from queues.decoding import from_json
+from queues.errors import BadPayload, HeadgateQueueError, NewerSchema
 from queues.limits import OFFER
 from queues.records import Run
 from queues.scripts import Scripts
@@ -34,6 +37,8 @@ class DeploymentRecord:
     created_us: int
     updated_us: int
     schedules: tuple[Standing, ...]
+    problem: HeadgateQueueError | None = None
+    """Why it can not be worked with: a newer version wrote it, or its spec is none. The spec has only its names then."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +144,7 @@ class Deployments:
         raws = [{name.decode(): value.decode() for name, value in raw.items()} for raw in answers[::2]]
         rows = zip(deployment_ids, raws, answers[1::2], strict=True)
         there = [(one, raw, held) for one, raw, held in rows if raw]
-        specs = self.specs([(one, int(raw["revision"])) for one, raw, _ in there])
+        specs = self._read([(one, revision_in(raw)) for one, raw, _ in there])
         return [record(one, raw, spec, held) for (one, raw, held), spec in zip(there, specs, strict=True) if spec]
 
     def all(self) -> list[DeploymentRecord]:
@@ -147,26 +152,45 @@ class Deployments:
         return self.get_many(list(self.names().values()))
 
     def spec(self, deployment_id: str, revision: int) -> Spec | None:
-        """Read one revision of a spec; None when the deployment or the revision is gone."""
-        return self.specs([(deployment_id, revision)])[0]
+        """Read one revision of a spec; None when the deployment or the revision is gone.
 
-    def specs(self, wanted: Sequence[tuple[str, int]]) -> list[Spec | None]:
-        """Read revisions of specs, each (deployment id, revision); one round trip for those not read before."""
+        Raises NewerSchema and BadPayload for one that can not be worked with.
+        """
+        found = self._read([(deployment_id, revision)])[0]
+        if isinstance(found, HeadgateQueueError):
+            raise found
+        return found
+
+    def _read(self, wanted: Sequence[tuple[str, int]]) -> list[Spec | HeadgateQueueError | None]:
+        """Read revisions of specs, each (deployment id, revision); those read before are kept here."""
         found: dict[tuple[str, int], Spec] = {key: self._specs[key] for key in wanted if key in self._specs}
-        missing = [key for key in dict.fromkeys(wanted) if key not in found]
-
-        def read(pipe: Any) -> None:
-            for deployment_id, revision in missing:
-                pipe.hget(self._keys.specs(deployment_id), revision)
-
-        texts = self._scripts.ask_many(read) if missing else []
-        found |= {key: json.loads(text) for key, text in zip(missing, texts, strict=True) if text is not None}
+        fresh = self._fetch([key for key in dict.fromkeys(wanted) if key not in found])
+        found |= {key: spec for key, spec in fresh.items() if not isinstance(spec, HeadgateQueueError)}
         for key, spec in found.items():
             self._specs[key] = spec
             self._specs.move_to_end(key)
         while len(self._specs) > SPECS_CACHED:
             self._specs.popitem(last=False)
-        return [found.get(key) for key in wanted]
+        return [found.get(key, fresh.get(key)) for key in wanted]
+
+    def _fetch(self, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Spec | HeadgateQueueError]:
+        """Read specs from Redis, their sizes first: what is larger than any spec is not read at all."""
+
+        def ask(what: str, keys: Sequence[tuple[str, int]]) -> list[Any]:
+            def read(pipe: Any) -> None:
+                for deployment_id, revision in keys:
+                    getattr(pipe, what)(self._keys.specs(deployment_id), str(revision))
+
+            return self._scripts.ask_many(read) if keys else []
+
+        sizes = dict(zip(wanted, ask("hstrlen", wanted), strict=True))
+        fit = [key for key, size in sizes.items() if 0 < size <= LARGEST_SPEC]
+        found: dict[tuple[str, int], Spec | HeadgateQueueError] = {
+            key: BadPayload(f"its deployment's spec has {size} bytes, allowed are {LARGEST_SPEC}")
+            for key, size in sizes.items()
+            if size > LARGEST_SPEC
+        }
+        return found | {key: checked_spec(text) for key, text in zip(fit, ask("hget", fit), strict=True) if text}
 
     def trim_specs(self, deployment_id: str, *, needed_since_us: int, keep: int) -> int:
         """Remove revisions that were replaced before a time, but for the newest `keep`; gives how many were removed."""
@@ -192,15 +216,51 @@ class Deployments:
         return bool(self._scripts.call("delete_deployment", id=deployment_id, actor=actor, offer=OFFER))
 
 
+def checked_spec(text: bytes) -> Spec | HeadgateQueueError:
+    """A spec of its text, or what is wrong with it."""
+    try:
+        spec = from_json(text, most=LARGEST_SPEC)
+        if not isinstance(spec, dict):
+            raise BadPayload(f"expected a spec to be an object, got {type(spec).__name__}")
+        schemas.refuse_newer("its deployment's spec", spec, schemas.DEPLOYMENT)
+    except NewerSchema as newer:
+        return newer
+    except BadPayload as bad:
+        return BadPayload(f"its deployment's spec can not be read: {bad}")
+    return spec
+
+
+def stub(name: str, problem: HeadgateQueueError | None) -> Spec:
+    """What is known of a deployment whose spec can not be read, as it is listed."""
+    flow, _, own = name.rpartition("/")
+    shown = {"description": str(problem), "code_version": "unreadable"}
+    return {"flow": flow, "name": own, "work_queue": "", "path": "", "function": "", **shown}
+
+
+def revision_in(raw: Mapping[str, str]) -> int:
+    """The revision that a deployment's hash names; 0, which has no spec, when it names none."""
+    text = raw.get("revision", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
+
+
 def record(
-    deployment_id: str, raw: Mapping[str, str], spec: Spec, schedules: Mapping[bytes, bytes]
+    deployment_id: str, raw: Mapping[str, str], found: Spec | HeadgateQueueError, schedules: Mapping[bytes, bytes]
 ) -> DeploymentRecord:
     """Make the value of a deployment's hashes."""
-    revision = int(raw["revision"])
+    revision = revision_in(raw)
+    problem = found if isinstance(found, HeadgateQueueError) else None
+    try:
+        schemas.refuse_newer(f"the deployment {raw.get('name', deployment_id)}", raw, schemas.DEPLOYMENT)
+    except NewerSchema as newer:
+        problem = newer
+    spec = (
+        found if problem is None and not isinstance(found, HeadgateQueueError) else stub(raw.get("name", "/"), problem)
+    )
     return DeploymentRecord(
         id=deployment_id,
-        name=raw["name"],
+        name=raw.get("name", ""),
         spec=spec,
+        problem=problem,
         revision=revision,
         paused=raw.get("paused") == "1",
         created_us=int(raw.get("created", 0)),
@@ -211,4 +271,4 @@ def record(
 
 def revision_of(run: Run) -> int:
     """The revision of its deployment that a run was made from."""
-    return int(run.fields.get("revision", "0"))
+    return revision_in(run.fields)

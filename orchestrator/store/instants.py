@@ -1,6 +1,5 @@
 """What stored schedules ask for: their instants in microseconds, and what to do about those that are due; pure."""
 
-import json
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,8 +10,11 @@ from orchestrator.schedules import Schedule, from_dict
 from orchestrator.schedules.due import due, why
 from orchestrator.schedules.instants import instants_after as times_after
 from orchestrator.store.schedules import Advance, Skip, Standing
+from queues import schemas
 from queues.clock import from_us, to_us
+from queues.decoding import from_json
 
+LARGEST_SCHEDULE = 64 << 10
 COUNTED = 1_000_000
 """Instants of one range that are counted at most; the count of a longer one is a lower bound."""
 
@@ -30,8 +32,11 @@ class Plan:
 
 @lru_cache(maxsize=4096)
 def schedule_of(text: str) -> Schedule:
-    """The schedule of its stored text; raises InvalidSchedule and ValueError for what was not written by us."""
-    return from_dict(json.loads(text))
+    """The schedule of its stored text; raises InvalidSchedule, NewerSchema and ValueError for what we did not write."""
+    stored = from_json(text, most=LARGEST_SCHEDULE)
+    if isinstance(stored, dict):
+        schemas.refuse_newer("the schedule", stored, schemas.SCHEDULE)
+    return from_dict(stored)
 
 
 def instants_after(text: str, after_us: int) -> Iterator[int]:

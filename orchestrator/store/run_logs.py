@@ -8,6 +8,9 @@ import msgpack
 
 from orchestrator.store.keys import StoreKeys
 from queues.clock import seconds_to_us
+from queues.decoding import checked_row, from_msgpack
+from queues.errors import BadPayload, NewerSchema
+from queues.schemas import LOG_BATCH, refuse_newer
 from queues.scripts import Scripts
 
 MOST_PER_RUN = 4 << 20
@@ -19,6 +22,11 @@ MOST_IN_TOTAL = 256 << 20
 
 LARGEST_BATCH = 1 << 20
 """Bytes of one batch; an agent sends about 64 KiB at a time."""
+
+WARNING = 30
+NOTHING = type(None)
+ROW = (int, int, int, str, (str, NOTHING), (str, NOTHING))
+"""The types of a line's items."""
 
 LOG, STDOUT, STDERR, AGENT = range(4)
 SOURCES = ("log", "stdout", "stderr", "agent")
@@ -170,9 +178,15 @@ def packed(first_seq: int, records: Sequence[LogRecord]) -> bytes:
 
 
 def unpacked(batch: bytes) -> tuple[int, list[LogRecord]]:
-    """The number of the first line, and the lines."""
-    first, rows = msgpack.unpackb(batch, unicode_errors="surrogatepass", strict_map_key=True)
-    return first, [LogRecord(*row) for row in rows]
+    """The number of the first line, and the lines; raises BadPayload."""
+    return batch_of(batch, "surrogatepass")
+
+
+def batch_of(batch: bytes, text_errors: str) -> tuple[int, list[LogRecord]]:
+    """The number of the first line, and the lines; raises BadPayload for what is no batch of ours."""
+    value = from_msgpack(batch, most=2 * LARGEST_BATCH, longest=LARGEST_BATCH, text_errors=text_errors)
+    first, rows = checked_row(value, (int, tuple), least=2)
+    return first, [LogRecord(*checked_row(row, ROW, least=4)) for row in rows]
 
 
 def trimmed(record: LogRecord) -> list[Any]:
@@ -184,10 +198,13 @@ def trimmed(record: LogRecord) -> list[Any]:
 
 
 def decoded(entry_id: bytes, fields: dict[bytes, bytes]) -> tuple[int, int, list[LogRecord]]:
-    """Read one entry of the stream: attempt, first sequence number, records."""
-    attempt = int(entry_id.partition(b"-")[0])
-    first, rows = msgpack.unpackb(fields[b"b"], unicode_errors="replace", strict_map_key=True)
-    return attempt, first, [LogRecord(*row) for row in rows]
+    """Read one entry of the stream: attempt, first sequence number, records. One that is no batch becomes one line."""
+    attempt, last = map(int, entry_id.split(b"-"))
+    try:
+        refuse_newer("a batch of lines", {name.decode("ascii", "replace"): fields[name] for name in fields}, LOG_BATCH)
+        return attempt, *batch_of(fields.get(b"b", b""), "replace")
+    except (BadPayload, NewerSchema) as problem:
+        return attempt, last, [LogRecord(0, AGENT, WARNING, f"lines up to here can not be read: {problem}")]
 
 
 def contiguous(

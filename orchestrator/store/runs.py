@@ -50,7 +50,12 @@ def new_run(
     reason: str = "",
     retry_of: str | None = None,
 ) -> NewRun:
-    """Make a run of the current revision. `parameters` are complete; None means those of the deployment."""
+    """Make a run of the current revision. `parameters` are complete; None means those of the deployment.
+
+    Raises NewerSchema and BadPayload when the deployment can not be worked with.
+    """
+    if deployment.problem is not None:
+        raise deployment.problem
     spec = deployment.spec
     tags = tuple(spec.get("tags") or ())
     same = parameters is None or parameters == (spec.get("parameters") or {})  # the agent takes them from the spec then

@@ -2,16 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgpack
 
 from orchestrator.store.keys import StoreKeys
+from queues.decoding import checked_row, from_msgpack
+from queues.errors import BadPayload, NewerSchema
+from queues.records import UNREADABLE
+from queues.schemas import TASK_RUN, is_newer
 from queues.scripts import Scripts
 
 MOST_PER_RUN = 5_000
 """Task runs that a run keeps; a flow that maps over more has them in its log."""
 
 LONGEST_REASON = 200
+LARGEST_ROW = 8 << 10
+NOTHING = type(None)
+ROW = (str, str, (int, NOTHING), (int, NOTHING), (str, NOTHING))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,18 +46,29 @@ class TaskRecord:
     def parse(cls, field: bytes, value: bytes) -> "TaskRecord":
         """Read a field `<attempt>.<id>` and its value."""
         attempt, _, task_id = field.decode("utf-8", "replace").partition(".")
-        row = [*msgpack.unpackb(value, unicode_errors="replace"), None, None, None][:5]
-        name, state, started, lasted, reason = row
+        name, state, started, lasted, reason = task_row(task_id, value)
         ended = None if started is None or lasted is None else started + lasted
         return cls(
             id=task_id,
             name=name,
-            attempt=int(attempt),
+            attempt=int(attempt) if attempt.isascii() and attempt.isdigit() and len(attempt) < 16 else 0,
             state=state,
             started_us=started,
             ended_us=ended,
             reason=reason,
         )
+
+
+def task_row(task_id: str, value: bytes) -> list[Any]:
+    """The items of a row. What can not be read is shown as a task that says so: the others are listed none the less."""
+    try:
+        row = from_msgpack(value, most=LARGEST_ROW, longest=16)
+        if isinstance(row, tuple) and row and is_newer(row[0], TASK_RUN):
+            needs = row[1] if len(row) > 1 and isinstance(row[1], str) else ""
+            raise NewerSchema("the task run", needs)
+        return checked_row(row, ROW, least=2)
+    except (BadPayload, NewerSchema) as problem:
+        return [task_id[:128], UNREADABLE, None, None, str(problem)]
 
 
 class Tasks:

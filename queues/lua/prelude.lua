@@ -54,17 +54,20 @@ local function even_when_full() call('DEL', P .. 'nothing') end
 ------------------------------------------------------------------------ records
 -- A value longer than BITE continues in fields name~1, name~2 …, so that the hash stays compact.
 
--- The record of a run as a table of strings, with `id`; nil when there is none. Second, a field that is longer than any we
--- write; the value of such a field is dropped.
+local MOST_FIELDS = 4096
+
+-- The record of a run as a table of strings, with `id`; nil when there is none. Second, in words, that it is larger than any
+-- that we write; values that are too long are left out.
 local function load(id)
   local flat = call('HGETALL', P .. 'run:' .. id)
   if #flat == 0 then return nil end
   local run, long, overlong = {id = id}, nil, nil
   for i = 1, #flat, 2 do
     local size = #flat[i + 1]
-    if size <= BITE then run[flat[i]] = flat[i + 1] else overlong = flat[i] end
+    if size <= BITE then run[flat[i]] = flat[i + 1] else overlong = 'its field ' .. string.sub(flat[i], 1, BITE) .. ' is too long' end
     if size == BITE then long = long or {} long[#long + 1] = flat[i] end
   end
+  if #flat > 2 * MOST_FIELDS then return {id = id, state = run.state, queue = run.queue}, 'it has too many fields' end
   for _, name in ipairs(long or {}) do
     local i = 1
     while run[name .. '~' .. i] do
@@ -96,7 +99,7 @@ end
 
 -- What makes a record one that no verb can work with, in words; nil when nothing does.
 local function flaw(run, overlong)
-  if overlong then return 'its field ' .. string.sub(overlong, 1, BITE) .. ' is longer than any that is written' end
+  if overlong then return overlong end
   if not run.queue or not run.state then return 'it has no queue or no state' end
   if not STATES[run.state] then return 'its state is ' .. run.state end
   for _, name in ipairs(NUMBERS) do

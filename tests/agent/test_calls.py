@@ -34,7 +34,7 @@ class FakeClaims:
         if self.failures:
             raise self.failures.pop(0)
 
-    def claim(self, queues: Any, count: int, *, claim_id: str) -> ClaimReply:
+    def claim(self, queues: Any, count: int, *, claim_id: str, avoid: Any = ()) -> ClaimReply:
         self.note("claim", count, claim_id)
         return ClaimReply(claims=[], more=False, hold_us=0)
 

@@ -25,6 +25,7 @@ from agent.messages import (
     NotRenewed,
     Renewed,
     Signalled,
+    SpoolFull,
     Timer,
     TimerDue,
     TreeGone,
@@ -102,6 +103,15 @@ def test_a_queue_whose_next_run_has_no_code_here_is_left_alone_longer_each_time(
     assert only(AskForRuns, scene.tell(Woken(), after=1.5)).queues == ("b",)
 
 
+def test_only_the_deployment_without_code_here_is_left_alone_when_it_has_a_limit_of_its_own() -> None:
+    scene = Scene(queues=("a", "b"))
+    scene.launch(an_order(queue="a", limit="deployment:d1"))
+    asked = only(AskForRuns, scene.tell(LaunchRefused("r1", NotOnThisMachine("h1 has no /flows/flow.py"))))
+    assert (asked.queues, asked.avoid) == (("a", "b"), ("deployment:d1",))
+    scene.tell(Claimed(scene.now, ()))
+    assert only(AskForRuns, scene.tell(Woken(), after=1.0)).avoid == ()
+
+
 def test_a_run_whose_record_is_not_usable_fails_and_the_others_go_on() -> None:
     scene = Scene()
     actions = scene.tell(Claimed(scene.now, (an_order(),), refused=((Ref("bad", 1, "c"), "no spec"),)))
@@ -133,6 +143,15 @@ def test_an_end_that_is_just_being_told_is_not_asked_about() -> None:
     assert only(Renew, scene.tell(RENEW)).held == ()
     scene.tell(Renewed(scene.now, frozenset()))
     assert only(Renew, scene.tell(RENEW, after=5)).held == ((an_order().ref, True),), "an outage holds it up"
+
+
+def test_an_agent_whose_disk_is_full_claims_nothing_and_says_so_until_there_is_room() -> None:
+    scene = Scene()
+    scene.tell(Claimed(scene.now, ()))
+    assert only(Renew, scene.tell(SpoolFull(True))).state == "spool full"
+    scene.tell(Renewed(scene.now, frozenset()))
+    assert none(AskForRuns, scene.tell(Woken()))
+    assert only(AskForRuns, scene.tell(SpoolFull(False))).count > 0
 
 
 def test_a_cancel_renews_at_once_and_again_when_one_was_on_its_way() -> None:

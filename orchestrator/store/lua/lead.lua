@@ -62,6 +62,14 @@ if leading then
   beat = NOW
   call('HSET', key, 'owner', A.owner, 'until', us(ends), 'epoch', us(epoch))
 end
+local LONGEST_LEASE = 3600000000 -- microseconds
 local function first(name) return tonumber(call('ZRANGE', P .. name, 0, 0, 'WITHSCORES')[2]) end
+
+-- A deadline that no lease can have (beyond the longest, before all time) is a matter for expiry now, which puts it right.
+local function first_deadline()
+  local last = tonumber(call('ZREVRANGE', P .. 'leases', 0, 0, 'WITHSCORES')[2])
+  if last and last > NOW + LONGEST_LEASE then return 0 end
+  return last and math.max(first('leases'), 0)
+end
 return cmsgpack.pack({leading = leading, epoch = epoch, ['until'] = ends, now = NOW, beat = beat, next_due = first('due'),
-  next_delayed = first('delayed'), next_deadline = first('leases'), window = window})
+  next_delayed = first('delayed'), next_deadline = first_deadline(), window = window})

@@ -6,7 +6,9 @@
 -- A schedule whose text is the same keeps its cursor and its next instant; a changed or new one starts after now.
 if not queue_exists(A.queue) then return refuse('unknown_queue', {queue = A.queue}) end
 local key, held = P .. 'deployment:' .. A.id, P .. 'schedule:' .. A.id
-local old = call('HMGET', key, 'revision', 'digest', 'paused')
+local old = call('HMGET', key, 'revision', 'digest', 'paused', 'schema', 'needs')
+local needs = newer('deployment', old[4] or nil, old[5] or nil)
+if needs then return refuse('newer', {what = 'the deployment ' .. A.name, needs = needs}) end
 local revision, paused = tonumber(old[1] or 0), old[3] == '1'
 local status = not old[1] and 'created' or old[2] ~= A.digest and 'updated' or 'unchanged'
 local before = old[1] and call('HGET', P .. 'specs:' .. A.id, old[1]) or nil
@@ -14,7 +16,7 @@ local before = old[1] and call('HGET', P .. 'specs:' .. A.id, old[1]) or nil
 if status ~= 'unchanged' then
   revision = call('HINCRBY', P .. 'revisions', A.id, 1)
   call('HSET', P .. 'specs:' .. A.id, us(revision), A.spec, 'at:' .. us(revision), us(NOW))
-  call('HSET', key, 'name', A.name, 'revision', us(revision), 'digest', A.digest, 'updated', us(NOW))
+  call('HSET', key, 'schema', us(SCHEMA.deployment), 'name', A.name, 'revision', us(revision), 'digest', A.digest, 'updated', us(NOW))
   call('HSETNX', key, 'created', us(NOW))
   call('HSET', P .. 'deployments', A.name, A.id)
   changed('deployment:' .. A.id, 'revision', old[1], us(revision))
