@@ -38,3 +38,8 @@ class RedisClients:
     def scripts(self, client: redis.Redis) -> Scripts:
         """The verbs of floor 0 on one of the clients."""
         return Scripts(client, self._prefix)
+
+    def break_off(self) -> None:
+        """Let all calls but renewals begin anew: after a cut they would wait for answers that were lost on the way."""
+        for client in (self.calls, self.shipping, self.waking, self.rq_commands):
+            client.break_off()

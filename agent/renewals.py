@@ -23,16 +23,20 @@ LEVELS = {"drain": EndLevel.DRAIN, "stop": EndLevel.STOP}
 class Renewals(threading.Thread):
     """Takes Renew actions, posts Renewed or NotRenewed.
 
+    `on_back` is called when Redis answers again.
     `info` goes with every heartbeat: its `instance` tells an agent whose name was taken meanwhile from its heir.
     """
 
-    def __init__(self, claims: Claims, *, info: Mapping[str, str], post: Callable[[Message], None]) -> None:
+    def __init__(
+        self, claims: Claims, *, info: Mapping[str, str], post: Callable[[Message], None], on_back: Callable[[], None]
+    ) -> None:
         super().__init__(name="renewals", daemon=True)
         self._claims = claims
         self._info = info
         self._post = post
+        self._on_back = on_back
         self._inbox: SimpleQueue[Renew | None] = SimpleQueue()
-        self._told = False
+        self._failing = self._told = False
 
     def put(self, action: Renew) -> None:
         """Renew now."""
@@ -60,13 +64,19 @@ class Renewals(threading.Thread):
                 if last:
                     return self._failed(sent_at, error)
             else:
-                if self._told:
-                    events.reachable()
-                self._told = False
+                self._succeeded()
                 return renewed(sent_at, reply)
         raise AssertionError("the last try answers or fails")
 
+    def _succeeded(self) -> None:
+        if self._failing:
+            self._on_back()
+        if self._told:
+            events.reachable()
+        self._failing = self._told = False
+
     def _failed(self, sent_at: float, error: HeadgateQueueError) -> NotRenewed:
+        self._failing = True
         self._told = events.unreachable(what="renew", cause=str(error)) or self._told
         return NotRenewed(sent_at, isinstance(error, RedisUnreachable) and error.away)
 

@@ -27,7 +27,14 @@ from queues.master import MasterConnection, MasterTlsConnection, require_master,
 from queues.outages import TLS_ALERT, translated
 from queues.sentinel import Sentinels
 from queues.server_check import ServerFacts
-from queues.sockets import DEFAULT_TIMEOUT, BoundedConnection, BoundedTlsConnection, BoundedUnixConnection, tls_options
+from queues.sockets import (
+    DEFAULT_TIMEOUT,
+    BoundedConnection,
+    BoundedTlsConnection,
+    BoundedUnixConnection,
+    break_off,
+    tls_options,
+)
 
 __all__ = ["Ask", "Client", "Greet", "connect", "connect_blocking", "masked", "parse_url"]
 
@@ -52,6 +59,12 @@ class Client(redis.Redis):
         """Send one command, once."""
         with used(self.connection_pool, self.address):
             return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+
+    def break_off(self) -> None:
+        """Close all connections, from any thread: calls under way fail at once, the next ones connect anew."""
+        pool: Any = self.connection_pool
+        for connection in [*pool._in_use_connections, *pool._available_connections]:
+            break_off(connection)
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
         """Batch commands; like redis-py's, with outages translated."""

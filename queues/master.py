@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -17,7 +17,7 @@ from redis.connection import SSLConnection
 from queues.address import RedisAddress
 from queues.errors import RedisUnreachable
 from queues.sentinel import Answer, Sentinels
-from queues.sockets import BoundedConnection
+from queues.sockets import BoundedConnection, break_off
 
 WATCH_SECONDS = 1.0
 """How often it is asked whether the master has moved: sooner than anybody may claim from the new one."""
@@ -98,12 +98,9 @@ class MasterConnection(BoundedConnection):
 
     def leave_for(self, newest: Answer) -> None:
         """Break the connection, from another thread, if a newer answer than its own names another server."""
-        made: Any = self._sock
         before = self.named
-        if made is None or before is None or newest.master == before.master or newest.epoch <= before.epoch:
-            return
-        with suppress(OSError):  # whoever waits for an answer finds the connection closed
-            socket.socket.shutdown(made, socket.SHUT_RDWR)
+        if before is not None and newest.master != before.master and newest.epoch > before.epoch:
+            break_off(self)
 
 
 class MasterTlsConnection(SSLConnection, MasterConnection):

@@ -6,6 +6,7 @@ import ipaddress
 import socket
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
@@ -95,6 +96,14 @@ def open_socket(kind: tuple[int, int, int], place: Any, seconds: float) -> socke
             raise
         else:
             return made
+
+
+def break_off(connection: Any) -> None:
+    """End what is under way on a connection of redis-py, from any thread: whoever waits there finds it closed."""
+    made = connection._sock
+    if made is not None:
+        with suppress(OSError):
+            socket.socket.shutdown(made, socket.SHUT_RDWR)
 
 
 def keep_alive(made: socket.socket) -> None:
