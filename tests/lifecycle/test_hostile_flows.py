@@ -10,109 +10,10 @@ import pytest
 
 from agent.control_group import mounted
 from queues.states import State
+from tests.lifecycle.hostile_flows import FLOWS, HIDING, Hostile, text_of
 from tests.lifecycle.worksite import Site, is_running, members_of, processes_of
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_until
-
-HIDING = ("leaves_a_daemon_without_environment", "becomes_a_daemon", "hides_in_a_container", "closes_everything")
-"""What leaves processes that nothing but a control group tells from those of other runs."""
-
-HEAD = """
-from orchestrator import flow
-
-def escape(*, environment=None, seconds=120):
-    '''A daemon: forked twice, in a session of its own, with another environment; answers once it is one.'''
-    if os.fork() == 0:
-        os.setsid()
-        if os.fork() == 0:
-            note("daemons", os.getpid())
-            if environment is None:
-                time.sleep(seconds)
-                os._exit(0)
-            os.execve("/bin/sleep", ["sleep", str(seconds)], environment)
-        os._exit(0)
-    os.wait()
-
-@flow
-def quiet():
-    note("quiet")
-    while not os.path.exists(os.path.join(NOTES, "enough")):
-        time.sleep(0.02)
-    return "undisturbed"
-"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Hostile:
-    """One flow's body, and how its run has to end."""
-
-    body: str
-    state: State = State.COMPLETED
-    reason: str = ""
-    left: int = 0
-    """Processes that it leaves behind at least."""
-
-
-FLOWS = {
-    "leaves_a_daemon": Hostile(body="escape()", left=1),
-    "leaves_a_daemon_without_environment": Hostile(body="escape(environment={})", left=1),
-    "leaves_a_daemon_that_ignores_signals": Hostile(
-        body="signal.signal(signal.SIGTERM, signal.SIG_IGN); signal.signal(signal.SIGHUP, signal.SIG_IGN); escape()",
-        left=1,
-    ),
-    "becomes_a_daemon": Hostile(
-        body="escape(environment={}); os._exit(0)",
-        state=State.CRASHED,
-        reason="exited with code 0 without a result",
-        left=1,
-    ),
-    "forks_without_end": Hostile(
-        body="""
-            for _ in range(12):
-                if os.fork() == 0:
-                    os.setsid()
-                    note("daemons", os.getpid())
-                    until = time.monotonic() + 20
-                    while time.monotonic() < until:
-                        if os.fork():
-                            os._exit(0)
-                    os._exit(0)
-        """,
-        left=12,
-    ),
-    "stops_what_it_leaves": Hostile(
-        body="""
-            child = subprocess.Popen(["sleep", "120"], start_new_session=True)
-            note("daemons", child.pid)
-            os.kill(child.pid, signal.SIGSTOP)
-        """,
-        left=1,
-    ),
-    "hides_in_a_container": Hostile(
-        body="""
-            command = ["unshare", "--pid", "--fork", "--mount-proc", "setsid", "sleep", "120"]
-            note("daemons", subprocess.Popen(command, env={"PATH": os.environ["PATH"]}, start_new_session=True).pid)
-        """,
-        left=1,
-    ),
-    "closes_its_outputs": Hostile(body="os.close(1); os.close(2)"),
-    "closes_everything": Hostile(
-        body="os.closerange(3, 256); escape(environment={})",
-        state=State.CRASHED,
-        reason="killed by signal 9",
-        left=1,
-    ),
-    "exits_without_a_result": Hostile(
-        body="os._exit(0)", state=State.CRASHED, reason="exited with code 0 without a result"
-    ),
-    "crashes_the_interpreter": Hostile(
-        body="import ctypes; ctypes.string_at(0)", state=State.CRASHED, reason="killed by signal 11 (SIGSEGV)"
-    ),
-    "changes_its_folder": Hostile(body="os.chdir('/'); os.chroot('/proc')"),
-    "returns_what_is_no_data": Hostile(body="return object()"),
-    "returns_too_much": Hostile(body="return 'x' * 50_000_000"),
-    "raises_too_much": Hostile(body="raise ValueError('x' * 50_000_000)", state=State.FAILED, reason="xxx"),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,15 +23,6 @@ class Scene:
     site: Site
     runs: dict[str, str]
     quiet: str
-
-
-def text_of(flows: dict[str, Hostile]) -> str:
-    """A file with these flows."""
-    made = HEAD
-    for name, hostile in flows.items():
-        body = hostile.body.replace("\n        ", "\n") if hostile.body.startswith("\n") else f"\n    {hostile.body}\n"
-        made += f"\n@flow\ndef {name}():\n    note('ran', {name!r}){body}"
-    return made
 
 
 def play(site: Site, flows: dict[str, Hostile], *, within: Sequence[str] = ()) -> Scene:
