@@ -27,6 +27,8 @@ REQUESTS = uuid.UUID("0b7c7e6e-3f5a-5d0c-8a54-8f2b1a7d9c11")
 POLL_SECONDS = 0.1
 LOG_BLOCK_MS = 500
 LOG_PAGE = 1000
+LATE_LINES_SECONDS = 10
+"""How long a follower waits for lines that a run wrote and its agent has not shipped yet."""
 
 
 def made_id(request_id: str | None) -> str:
@@ -90,8 +92,9 @@ class FlowRunVerbs(Access):
     def follow_logs(self, ref: str, *, after: str | None = None) -> Iterator[LogLine]:
         """Lines as they come; ends when the run has ended and its last line was given."""
         run_id, at = self.store.runs.find(ref).id, position(after)
+        patience = LATE_LINES_SECONDS * 1000 // LOG_BLOCK_MS
         while True:
-            # The state is read before the lines: a run ships its last line before it ends.
+            # The state is read before the lines: a run mostly ships its last line before it ends.
             run = self.store.records.get(run_id)
             if run is None:
                 return
@@ -99,9 +102,10 @@ class FlowRunVerbs(Access):
             yield from lines
             if lines:
                 at = Position.parse(lines[-1].position)
-            elif run.is_terminal:
+            elif run.is_terminal and (patience == 0 or has_all_lines(run, at)):
                 return
             else:
+                patience -= 1 if run.is_terminal else 0
                 self.store.logs.wait(run_id, at, LOG_BLOCK_MS)
 
     def watch(self, ref: str, *, timeout: float | None = None) -> Iterator[FlowRun]:
@@ -170,7 +174,8 @@ class FlowRunVerbs(Access):
         return views.flow_run(run, self._now_us(), self._late_us, self._queues())
 
     def _lines(self, run: Run, at: Position, limit: int) -> list[LogLine]:
-        where = f", agent {run.agent} had them on its disk" if run.agent else ""
+        rest = run.fields.get("log_rest")
+        where = f"; the agent {run.agent or 'of the run'} has them in {rest}" if rest else ""
         lines = self.store.logs.read(run.id, at, limit=limit)
         if not lines and at == Position() and run.fields.get("log_dropped"):
             return [dropped(run, where)]
@@ -192,6 +197,12 @@ def position(text: str | None) -> Position:
         return Position() if text is None else Position.parse(text)
     except ValueError:
         raise Invalid(f"expected after to be a position such as 1-250, got {shown(text)}", field="after") from None
+
+
+def has_all_lines(run: Run, at: Position) -> bool:
+    """Whether the last line of an ended run was read, as far as its record says which that is."""
+    last = Position.parse(run.fields.get("last_line") or "0-0")
+    return last.sequence == 0 or at >= last or "log_dropped" in run.fields
 
 
 def moved(shown: FlowRun, run: Run, seen_us: int) -> Iterator[FlowRun]:

@@ -25,7 +25,6 @@ from agent.messages import (
     NotRenewed,
     Renewed,
     Signalled,
-    SpoolFull,
     Timer,
     TimerDue,
     TreeGone,
@@ -143,15 +142,6 @@ def test_an_end_that_is_just_being_told_is_not_asked_about() -> None:
     assert only(Renew, scene.tell(RENEW)).held == ()
     scene.tell(Renewed(scene.now, frozenset()))
     assert only(Renew, scene.tell(RENEW, after=5)).held == ((an_order().ref, True),), "an outage holds it up"
-
-
-def test_an_agent_whose_disk_is_full_claims_nothing_and_says_so_until_there_is_room() -> None:
-    scene = Scene()
-    scene.tell(Claimed(scene.now, ()))
-    assert only(Renew, scene.tell(SpoolFull(True))).state == "spool full"
-    scene.tell(Renewed(scene.now, frozenset()))
-    assert none(AskForRuns, scene.tell(Woken()))
-    assert only(AskForRuns, scene.tell(SpoolFull(False))).count > 0
 
 
 def test_a_cancel_renews_at_once_and_again_when_one_was_on_its_way() -> None:

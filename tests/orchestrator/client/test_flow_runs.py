@@ -143,7 +143,6 @@ def test_missing_lines_are_marked_by_a_line_that_says_how_many(deployed, store):
     first, gap, later = deployed.read_logs(run.id)
     assert (gap.source, gap.sequence, later.sequence) == ("gap", 500, 501)
     assert "499 lines" in gap.message
-    assert "agent ant" in gap.message
     assert messages(deployed.read_logs(run.id, after=gap.position)) == ["later"]
     assert first.message == "first"
 
@@ -164,6 +163,29 @@ def test_following_a_log_gives_each_line_as_it_comes_and_ends_with_the_run(deplo
     thread.start()
     assert messages(lines) == ["two"]
     thread.join()
+
+
+def test_following_a_log_waits_for_lines_that_come_after_the_end(deployed, store, redis):
+    run = deployed.run_deployment("nightly")
+    worker = Worker(Store(redis))
+    claim = worker.start()
+    write(store, claim, 1, "one")
+    worker.finish(claim)
+    redis.hset(store.keys.run(run.id), "last_line", "1-2")
+    lines = deployed.follow_logs(run.id)
+    assert next(lines).message == "one"
+    write(store, claim, 2, "two")
+    assert messages(lines) == ["two"]
+
+
+def test_a_gap_says_on_which_machine_its_lines_are(deployed, store, redis):
+    run = deployed.run_deployment("nightly")
+    claim = Worker(Store(redis), "ant").start()
+    write(store, claim, 1, "one")
+    write(store, claim, 10, "ten")
+    redis.hset(store.keys.run(run.id), "log_rest", "worker-7:/kept/x.*")
+    gap = next(line for line in deployed.read_logs(run.id) if line.source == "gap")
+    assert "8 lines" in gap.message and "agent ant has them in worker-7:/kept/x.*" in gap.message
 
 
 def test_watching_a_run_shows_each_of_its_moves(deployed, store):
