@@ -73,9 +73,10 @@ class Joining:
         # Swept first: what a dead holder left must be gone before its runs go back into line.
         mark = Mark.of_this_process(installation(self._options), name)
         swept = sweep(mark)
-        answer = self._register(name, None)
-        if isinstance(answer, Clash) and answer.holder.is_gone():
-            answer = self._register(name, answer.instance)
+        # Also one that has been silent for so long that its name is free: what it held would wait for its leases, and
+        # after an outage of Redis nothing expires for a while.
+        before = self._presence.holder(name)
+        answer = self._register(name, before.instance if before and before.holder.is_gone() else None)
         if isinstance(answer, Clash):
             return answer
         return Joined(name=name, mark=mark, freed=len(answer.released), swept=swept)

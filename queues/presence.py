@@ -140,6 +140,17 @@ class Presence:
             raise self._unknown(name)
         return found[0]
 
+    def holder(self, name: str) -> Clash | None:
+        """Say who has a name, however long it has been silent; None when nobody has, or nobody can tell."""
+        fields = ("instance", "host", "pid", "boot_id", "started", "seen")
+        raw = self._scripts.ask(lambda client: client.hmget(self._scripts.keys.agent(name), fields))
+        found = {field: value.decode("utf-8", "replace") for field, value in zip(fields, raw, strict=True) if value}
+        if "instance" not in found or not found.get("pid", "").isdecimal():
+            return None
+        seen = found.get("seen", "")
+        seen_us = int(seen) if seen.isdecimal() else 0
+        return Clash(name=name, instance=found["instance"], holder=_identity(found), seen_us=seen_us)
+
     def held(self, name: str) -> list[str]:
         """Give the ids of the runs an agent holds."""
         runs = self._scripts.ask(lambda client: client.smembers(self._scripts.keys.agent_runs(name)))

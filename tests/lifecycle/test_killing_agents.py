@@ -63,6 +63,17 @@ def test_a_restarted_agent_sweeps_the_daemons_and_frees_its_runs_at_once(site: S
     assert time.monotonic() - began < 3.0 and site.run(run_id).attempt == 2
 
 
+def test_a_machine_that_was_down_for_long_frees_its_runs_at_once_too(site: Site) -> None:
+    keeper = site.agent(lease_seconds=60.0)
+    run_id, tree = hang(site)
+    site.kill(keeper.pid, site.supervisor(keeper))
+    wait_until(lambda: not any(map(is_running, tree[:2])), 2.0)
+    site.store.scripts.redis.hset(site.store.keys.agent("a1"), "seen", 1)  # silent for so long that its name is free
+    site.agent(lease_seconds=60.0)
+    run = site.until(run_id, State.COMPLETED, within=3)
+    assert (run.attempt, run.lost) == (2, 1)
+
+
 def test_a_killed_supervisor_is_started_again_and_nothing_of_its_runs_is_left(site: Site) -> None:
     keeper = site.agent(lease_seconds=60.0)
     run_id, tree = hang(site)

@@ -90,6 +90,20 @@ def test_the_name_of_a_silent_agent_is_free_and_its_runs_wait_for_their_lease(fl
     assert floor.state("r1") == State.RUNNING
 
 
+def test_the_holder_of_a_name_is_known_however_long_it_was_silent(floor, presence):
+    assert presence.holder("a1") is None
+    register(presence, identity=HERE)
+    floor.travel(3600)
+    holder = presence.holder("a1")
+    assert (holder.instance, holder.holder, holder.holder.is_gone()) == ("one", HERE, False)
+
+
+def test_a_holder_that_nobody_can_tell_is_nobody(floor, presence):
+    register(presence)
+    floor.redis.hset(floor.keys.agent("a1"), "pid", "seven")
+    assert presence.holder("a1") is None
+
+
 def test_leaving_gives_held_runs_back_without_a_loss(floor, presence):
     register(presence)
     floor.start("r1")
