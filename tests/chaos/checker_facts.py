@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from queues.clock import to_us
 from queues.states import HELD
 from tests.chaos.history import History, Record, position
 
 ADOPTED = "taken back"
 """How the reason of a claim begins that an agent proved after Redis had lost it."""
+LEASE_ENDED = re.compile(r"lease ended (\S+Z)")
 TAIL_SECONDS = 10.0
 """How long before a cut an answer may have been given to a call that the cut undid unseen."""
 
@@ -19,6 +22,12 @@ TAIL_SECONDS = 10.0
 def when(at_us: int) -> str:
     """A time of Redis as people read it."""
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_us)).strftime("%H:%M:%S.%f")
+
+
+def lease_end(move: Record) -> int | None:
+    """When the lease ended for which a move took a run from its agent (microseconds), as its reason says."""
+    said = LEASE_ENDED.search(move["reason"])
+    return to_us(datetime.fromisoformat(said[1])) if said else None
 
 
 @dataclass
@@ -92,6 +101,7 @@ class Facts:
             self.flows[flow["run"]].append(flow)
         self.answers = [one for one in history.of("answer") if self._known(one)]
         self.sent = {(one["client"], one["run"], one["token"]) for one in history.of("sent")}
+        self.late = history.of("late")
         self.faults = history.of("fault")
         self.logs = history.of("log")
         self.instants, self.expected_instants = history.of("instant"), history.of("expected_instant")

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
-from datetime import datetime
 
-from queues.clock import to_us
 from queues.states import HELD
-from tests.chaos.checker_facts import ADOPTED, Facts, Found, Record, Tenure, when
+from tests.chaos.checker_facts import ADOPTED, Facts, Found, Record, Tenure, lease_end, when
 from tests.chaos.history import position
-
-LEASE_ENDED = re.compile(r"lease ended (\S+Z)")
 
 
 def caps(facts: Facts) -> Found:
@@ -73,7 +68,7 @@ def one_owner(facts: Facts) -> Found:
         {
             "leases expired": len(expired),
             "of living owners": alive,
-            "late calls refused": len(late),
+            "late calls refused": len(late) + sum(one["answer"] == "lost" for one in facts.late),
             "runs started again": again,
         }
     )
@@ -129,10 +124,10 @@ def _too_early(facts: Facts, expired: list[Tenure]) -> Iterator[str]:
     grace = round(facts.settings.get("grace", 0) * 1_000_000)
     for tenure in expired:
         assert tenure.last is not None
-        said = LEASE_ENDED.search(tenure.last["reason"])
-        if said and tenure.last["at"] - to_us(datetime.fromisoformat(said[1])) < grace:
+        ended = lease_end(tenure.last)
+        if ended is not None and tenure.last["at"] - ended < grace:
             taken = f"{tenure.run} was taken from {tenure.agent} at {when(tenure.last['at'])}"
-            yield f"{taken}, within the grace of {grace} us: {said[0]}"
+            yield f"{taken}, within the grace of {grace} us: its lease ended {when(ended)}"
         lasts = until.get((tenure.run, tenure.token), 0)
         if lasts > tenure.last["at"]:
             yield f"{tenure.run} was taken from {tenure.agent}, whose lease lasted until {when(lasts)}"
@@ -202,7 +197,7 @@ def in_line(facts: Facts) -> Found:
         if not move["from"] and move["to"] == "QUEUED" and move["actor"] != "scheduler":
             line.append(run)
             stood.add(run)
-        elif move["to"] == "PENDING" and move["attempt"] == 1 and run in stood:
+        elif move["to"] == "PENDING" and run in stood and run not in gone:
             _judge_place(move, line, gone, found)
         elif move["from"] == "QUEUED":
             gone.add(run)

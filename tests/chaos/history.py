@@ -10,6 +10,7 @@ ack     a call whose answer arrived: client verb sent answered (mono) runs answe
         end, microseconds of Redis); of a create due max_lost retries
 answer  what one sending of a claim took, whether anybody heard it or not: client request tokens mono
 sent    that an agent is about to end a run, for the first time with this claim: client verb run token mono
+late    a copy of a call that arrived after the call had been answered, or given up: answer mono
 flow    what its process wrote: run attempt token what (start, stop; gone: seen dead) mono pid  (flow_records)
 log     what is readable at the end: run attempt numbers ([[first, last], …]) marked_gaps
 fault   what was done to the processes: what mono detail  (History.fault)

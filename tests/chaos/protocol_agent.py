@@ -28,7 +28,7 @@ RELEASED, FAILED, MOST_RETRIES = 0.08, 0.03, 2
 """Shares of flows that are given back and that fail; a run fails at most so often before it completes."""
 EPOCH = time.time() - time.monotonic()
 LONG = 0.15
-"""Share of flows that last for seconds and need renewals."""
+MOST_BATCHES = 3
 QUEUES = ("bulk", "narrow", "tagged")
 
 
@@ -63,6 +63,9 @@ class ProtocolAgent:
     clock: Callable[[], float]
     limit: int = 4
     pid: int = 0
+    long: float = LONG
+    wordy: float = 1.0
+    """Shares of flows that last for seconds, and of those that write lines."""
     instance: str = field(default_factory=lambda: str(uuid.uuid4()))
     takeover: str | None = None
     flows: dict[str, Flow] = field(default_factory=dict)
@@ -163,7 +166,7 @@ class ProtocolAgent:
     def _go_on(self, flow: Flow) -> None:
         if flow.stage == "claimed":
             self._confirm(flow)
-        if flow.stage == "running" and flow.lines < 3 and self.rng.random() < 0.3:
+        if flow.stage == "running" and flow.lines < MOST_BATCHES and self.rng.random() < 0.3:
             self._write(flow)
         if flow.stage == "running" and self.clock() >= flow.until:
             self._note_flow(flow, "stop", self.clock())
@@ -184,10 +187,11 @@ class ProtocolAgent:
         if flow.stage == "running":
             self._note_flow(flow, "start", self.clock())
             flow.until = self.clock() + self._seconds()
+            flow.lines = 0 if self.rng.random() < self.wordy else MOST_BATCHES
 
     def _seconds(self) -> float:
         """Most flows are short; some are so long that they need renewals."""
-        return self.rng.uniform(0.5, 3.0) if self.rng.random() < LONG else self.rng.uniform(0.005, 0.08)
+        return self.rng.uniform(0.5, 3.0) if self.rng.random() < self.long else self.rng.uniform(0.005, 0.08)
 
     def _write(self, flow: Flow) -> None:
         """Ship a batch of two lines that say their numbers."""

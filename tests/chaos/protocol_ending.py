@@ -13,8 +13,8 @@ from tests.chaos.history import History, Record, ending
 def complete(history: History, store: Store, scheduled: dict[str, int], until_us: int) -> None:
     """Add the records of the end; `scheduled` says since when each deployment's schedule counts (microseconds)."""
     end = ending(store.scripts.redis, store.scripts.prefix)
-    for run in end["runs"]:
-        history.records += log_records(store, run)
+    for key in store.scripts.redis.scan_iter(match=store.keys.logs("*"), count=1000):
+        history.records += log_records(store, key.decode().removeprefix(store.keys.logs("")))
     for deployment, since in scheduled.items():
         history.records += instant_records(store, deployment, since, until_us, end)
     history.records.append(end)

@@ -22,7 +22,10 @@ class Unanswered(Exception):
 
 @dataclass
 class Call:
-    """One call of a client, sent again with the same arguments until it is answered; `tries` counts the sendings."""
+    """One call of a client, sent again with the same arguments until it is answered.
+
+    `tries` counts the sendings that may have had an effect: not those to a Redis that was away.
+    """
 
     send: Callable[[], Any]
     tries: int = 0
@@ -36,6 +39,7 @@ class Network:
 
     rng: random.Random
     clock: Callable[[], float]
+    note: Callable[..., None]
     cut_until: float = 0.0
     repeated: float = REPEATED
     _late: list[tuple[float, int, Callable[[], Any]]] = field(default_factory=list)
@@ -43,7 +47,6 @@ class Network:
 
     def make(self, call: Call) -> Any:
         """Send a call and give its answer; Unanswered in a cut and in an outage."""
-        call.tries += 1
         if self.clock() < self.cut_until:
             self._into_the_cut(call)
             raise Unanswered
@@ -53,7 +56,9 @@ class Network:
                 call.tries += 1
             answer = call.send()
         except RedisFailure as failure:
+            call.tries += not getattr(failure, "away", False)
             raise Unanswered from failure
+        call.tries += 1
         if self.rng.random() < call.late:
             self._keep_back(call, self.clock() + self.rng.choice((0.1, 0.5, 4.0)) * self.rng.random())
         return answer
@@ -63,10 +68,12 @@ class Network:
         while self._late and self._late[0][0] <= self.clock():
             _, _, send = heapq.heappop(self._late)
             with contextlib.suppress(HeadgateQueueError):
-                send()
+                answer = send()
+                self.note("late", answer=str(getattr(answer, "answer", answer)), mono=self.clock())
 
     def _into_the_cut(self, call: Call) -> None:
         chance = self.rng.random()
+        call.tries += chance < 0.6
         if chance < 0.3:  # it arrives, its answer does not
             with contextlib.suppress(HeadgateQueueError):
                 call.send()

@@ -275,7 +275,7 @@ class Stepped:
 
     # ---------------------------------------------------------------- makers
     def _network(self) -> Network:
-        made = Network(random.Random(self.rng.random()), self.clock)
+        made = Network(random.Random(self.rng.random()), self.clock, self.history.add)
         self.networks.append(made)
         return made
 

@@ -1,4 +1,4 @@
-"""The checker sees twelve mistakes of the product, each by name, and raises no alarm in a hundred worlds without one."""
+"""The checker sees twelve mistakes of the product, each by name, and raises no alarm in worlds without one."""
 
 from __future__ import annotations
 
