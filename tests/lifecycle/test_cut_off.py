@@ -1,10 +1,8 @@
-"""Connections that are neither whole nor gone, answers that are not ours: what agents and a scheduler make of them."""
+"""Connections that are neither whole nor gone, answers that are not ours: what an agent makes of them."""
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 
@@ -14,10 +12,8 @@ from queues.states import State
 from tests.lifecycle.test_outages import WAITS
 from tests.lifecycle.worksite import Site, is_running
 from tests.support.meddler import Meddler
-from tests.support.redis_server import die_with_parent
 from tests.support.waiting import wait_until
 
-SCHEDULER = "from orchestrator.scheduler.process import main; main()"
 AWAY = {
     "LOADING": b"-LOADING Redis is loading the dataset in memory\r\n",
     "MISCONF": b"-MISCONF Errors writing to the AOF file: No space left on device\r\n",
@@ -143,26 +139,3 @@ def test_an_agent_that_comes_back_after_everything_of_it_is_forgotten_registers_
     assert time.monotonic() - healed < 2.0
     (site.folder / "go").touch()
     site.until(run_id, State.COMPLETED)
-
-
-@pytest.mark.slow
-def test_a_scheduler_waits_through_every_strange_answer_and_says_so_once(site: Site, meddler: Meddler) -> None:
-    log = site.folder / "agent-scheduler.log"
-    with open(log, "wb") as file:
-        settings = {**os.environ, "HEADGATE_REDIS_URL": meddler.url}
-        words = [sys.executable, "-c", SCHEDULER]
-        scheduler = subprocess.Popen(words, env=settings, stderr=file, preexec_fn=die_with_parent)
-    try:
-        wait_until(lambda: "leads" in log.read_text(), 20)
-        for words_of_redis in {**AWAY, **NOT_AWAY}.values():
-            before = meddler.meddled
-            meddler.say(words_of_redis)
-            wait_until(lambda before=before: meddler.meddled >= before + 2, 10)  # type: ignore[misc]
-            meddler.mode = "pass"
-        site.store.scripts.redis.delete(site.store.keys.leader)
-        wait_until(lambda: site.store.scripts.redis.hget(site.store.keys.leader, "owner"), 15)
-        assert scheduler.poll() is None, log.read_text()
-        assert log.read_text().count("redis_away") == 1 and "Traceback" not in log.read_text()
-    finally:
-        scheduler.kill()
-        scheduler.wait(10)
