@@ -78,6 +78,7 @@ def plan_of(standing: Standing, now_us: int, deployment: DeploymentRecord | None
     try:
         if deployment is not None and deployment.problem is not None:
             raise deployment.problem
+        scheduled_id(standing.deployment_id, standing.slug, now_us)  # the id of a deployment that is none shows here
         return planned(standing, now_us)
     except (HeadgateError, HeadgateQueueError, ValueError, TypeError, KeyError, RecursionError) as error:
         events.bad_schedule(deployment=standing.deployment_id, slug=standing.slug, problem=str(error))

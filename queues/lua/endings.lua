@@ -74,8 +74,9 @@ local function last_loss(run, actor, reason, changes, alone)
     changes.alone = 'wanted'
     return give_back(run, actor, reason .. ', beside other runs each time: one more try, alone', changes)
   end
-  if alone and run.state == 'RUNNING' and changes.lost > 1 then
-    changes.state_name, reason = 'Poison', reason .. ', alone on its agent: it takes its agent down with it'
+  if (run.lost_alone or changes.lost_alone) and changes.lost > 1 then
+    local when = changes.lost_alone and 'alone' or 'once alone'
+    changes.state_name, reason = 'Poison', reason .. ', ' .. when .. ' on its agent: it takes its agent down with it'
   end
   settle(run, 'CRASHED', actor, reason, changes)
 end
@@ -87,7 +88,7 @@ local function lose(run, actor, reason, agent_lives)
   if not agent_lives then
     note_company(run.agent or '')
     alone = call('HGET', P .. 'run:' .. run.id, 'beside') ~= '1'
-    if alone then changes.lost_alone = '1' end
+    if alone and run.state == 'RUNNING' then changes.lost_alone = '1' end
   end
   if run.state == 'CANCELLING' then
     settle(run, 'CANCELLED', actor, reason)

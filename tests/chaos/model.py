@@ -259,7 +259,7 @@ class Model(Records):
             run.settle(State.CANCELLED)
             return run.state
         run.lost += 1
-        run.lost_alone = run.lost_alone or company is False
+        run.lost_alone = run.lost_alone or (company is False and run.state is State.RUNNING)
         if run.on_lost == "crash":
             run.settle(State.CRASHED)
         elif run.lost < run.max_lost:
@@ -268,8 +268,7 @@ class Model(Records):
             run.alone = "wanted"
             self.give_back(run)
         else:
-            poison = company is False and run.state is State.RUNNING and run.lost > 1
-            run.settle(State.CRASHED, "Poison" if poison else None)
+            run.settle(State.CRASHED, "Poison" if run.lost_alone and run.lost > 1 else None)
         return run.state
 
     def give_back(self, run: Record) -> None:

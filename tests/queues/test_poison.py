@@ -71,7 +71,8 @@ def test_one_loss_alone_is_enough_to_not_be_tried_again_after_the_third(floor: F
     for _ in range(2):
         confirm(floor, floor.claim(2))
         die(floor)
-    assert (floor.state("r1"), floor.run("r1").state_name) == (State.CRASHED, None)
+    assert (floor.state("r1"), floor.run("r1").state_name) == (State.CRASHED, "Poison")
+    assert floor.state("r2") == State.QUEUED and "once alone on its agent" in floor.run("r1").reason
 
 
 def test_a_process_that_only_did_not_start_is_never_called_poison(floor: Floor) -> None:

@@ -1,0 +1,151 @@
+"""Deployments, schedules, logs and task runs that a newer version wrote, or something else: shown beside the others."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import msgpack
+import pytest
+
+from orchestrator.deployments import deployment_id
+from orchestrator.scheduler.tick import tick
+from orchestrator.store import Store
+from orchestrator.store.deployments import PlacedSchedule, canonical
+from orchestrator.store.instants import first_after
+from orchestrator.store.run_logs import LOG, LogRecord
+from orchestrator.store.runs import new_run
+from orchestrator.store.tasks import TaskRecord
+from queues.errors import BadPayload, NewerSchema
+from tests.support.deployments import MINUTE_US, MINUTELY, Worker, spec
+
+HOSTILE = [
+    b"",
+    b"\x80" * 100,
+    b"\xc1",
+    msgpack.packb([1, {}]),
+    msgpack.packb([1, [["x"]]]),
+    msgpack.packb([1, [[1, 2, 3, 4]]]),
+]
+
+
+@pytest.fixture
+def store(redis) -> Store:  # type: ignore[no-untyped-def]
+    return Store(redis)
+
+
+def put(store: Store, name: str) -> str:
+    """A deployment that is due every minute."""
+    made, wanted = deployment_id("score", name), spec(MINUTELY, name=name)
+    texts = {one["slug"]: canonical(one) for one in wanted["schedules"]}
+    now = store.scripts.now_us()
+    store.deployments.put(
+        made,
+        wanted,
+        [PlacedSchedule(slug=slug, text=text, next_us=first_after(text, now)) for slug, text in texts.items()],
+        "t",
+    )
+    return made
+
+
+def spoil_spec(store: Store, made: str, **changes: object) -> None:
+    """Change what a spec holds behind our back."""
+    key = store.keys.specs(made)
+    text = json.loads(store.scripts.redis.hget(key, "1"))  # type: ignore[arg-type]
+    store.scripts.redis.hset(key, "1", json.dumps(text | changes))
+
+
+# ------------------------------------------------------------------ deployments
+def test_a_deployment_of_a_newer_version_is_listed_and_refused_with_the_version_it_needs(store: Store) -> None:
+    newer, sound = put(store, "newer"), put(store, "sound")
+    spoil_spec(store, newer, schema=2, needs="0.7")
+    listed = {one.id: one.problem for one in store.deployments.all()}
+    assert listed[sound] is None and "needs headgate >= 0.7" in str(listed[newer])
+    with pytest.raises(NewerSchema, match=r"needs headgate >= 0.7"):
+        store.deployments.spec(newer, 1)
+    with pytest.raises(NewerSchema):
+        new_run(store.deployments.all()[0], "r1", actor="t")
+
+
+def test_an_older_headgate_does_not_apply_over_what_a_newer_one_wrote(store: Store) -> None:
+    made = put(store, "newer")
+    store.scripts.redis.hset(store.keys.deployment(made), mapping={"schema": "2", "needs": "0.7"})
+    with pytest.raises(NewerSchema, match="the deployment score/newer was written by a newer Headgate"):
+        put(store, "newer")
+    assert store.scripts.redis.hget(store.keys.deployment(made), "revision") == b"1"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"a":1,"a":2}', "x" * 300_000, '{"a":' * 100 + "1" + "}" * 100])
+def test_a_spec_that_is_none_is_named_and_the_others_are_listed(store: Store, text: str) -> None:
+    bad, sound = put(store, "bad"), put(store, "sound")
+    store.scripts.redis.hset(store.keys.specs(bad), "1", text)
+    names = [one.id for one in store.deployments.all() if one.problem is None]
+    assert names == [sound]
+    if text:
+        with pytest.raises(BadPayload, match="its deployment's spec"):
+            store.deployments.spec(bad, 1)
+
+
+# ------------------------------------------------------------------ schedules
+@pytest.mark.parametrize("where", ["spec", "schedule", "deployment"])
+def test_the_scheduler_leaves_what_a_newer_version_wrote_to_a_newer_one(store: Store, where: str) -> None:
+    newer, sound = put(store, "newer"), put(store, "sound")
+    redis, keys = store.scripts.redis, store.keys
+    if where == "spec":
+        spoil_spec(store, newer, schema=2)
+    elif where == "deployment":
+        redis.hset(keys.deployment(newer), "schema", "2")
+    else:
+        redis.hset(keys.schedule(newer), "body:default", '{"schema": 2, "needs": "0.7", "kind": "moon"}')
+    cursor = redis.hget(keys.schedule(newer), "cursor:default")
+    store.travel(2 * MINUTE_US)
+    assert (tick(store).made, tick(store).seen) == (1, 0)
+    assert redis.hget(keys.schedule(newer), "cursor:default") == cursor, "its instants are not skipped"
+    again = redis.zscore(keys.due, f"{newer}/default")
+    assert again is not None and 0 < again - store.scripts.now_us() <= MINUTE_US
+    assert redis.zscore(keys.due, f"{sound}/default")
+
+
+# ------------------------------------------------------------------ logs and task runs
+@pytest.mark.parametrize("batch", HOSTILE)
+def test_a_batch_of_lines_that_can_not_be_read_is_one_line_and_the_rest_is_there(store: Store, batch: bytes) -> None:
+    put(store, "d")
+    store.travel(2 * MINUTE_US)
+    tick(store)
+    claim = Worker(store).start()
+    lines = [LogRecord(1, LOG, 20, f"line {number}") for number in range(4)]
+    store.logs.append(claim.run_id, claim.token, 1, 1, lines[:2])
+    store.scripts.redis.xadd(store.keys.logs(claim.run_id), {"b": batch}, id="1-3")
+    store.logs.append(claim.run_id, claim.token, 1, 4, lines[3:])
+    texts = [line.record.text for line in store.logs.read(claim.run_id)]
+    assert texts[:2] == ["line 0", "line 1"] and texts[3] == "line 3"
+    assert texts[2].startswith("lines up to here can not be read: ")
+
+
+def test_a_batch_of_a_newer_version_is_named(store: Store) -> None:
+    store.scripts.redis.xadd(store.keys.logs("r1"), {"schema": "2", "needs": "0.7", "c": b"new"}, id="1-3")
+    (line,) = store.logs.read("r1")
+    assert line.record.text.endswith("needs headgate >= 0.7")
+
+
+@pytest.mark.parametrize("row", [*HOSTILE, msgpack.packb([2, "0.7", {}]), msgpack.packb(["a", "RUNNING", "soon"])])
+def test_a_task_run_that_can_not_be_read_is_shown_beside_the_others(store: Store, row: bytes) -> None:
+    good = TaskRecord(id="t1", name="score", attempt=1, state="RUNNING", started_us=1)
+    store.scripts.redis.hset(store.keys.tasks("r1"), mapping={"1.t1": good.packed(), "1.t2": row, "x.t3": row})
+    found = {task.id: task for task in store.tasks.read("r1")}
+    assert found["t1"] == good and found["t2"].state == "Unreadable" and found["t2"].reason
+    assert timedelta(microseconds=found["t3"].attempt) == timedelta(0)
+
+
+# ------------------------------------------------------------------ the event stream
+def test_a_removed_or_trimmed_event_stream_changes_no_state(store: Store) -> None:
+    put(store, "d")
+    store.travel(2 * MINUTE_US)
+    tick(store)
+    worker = Worker(store)
+    claim = worker.start()
+    store.scripts.redis.delete(store.scripts.keys.events, store.scripts.keys.changes)
+    worker.finish(claim)
+    run = store.records.get(claim.run_id)
+    assert run is not None and run.state == "COMPLETED" and len(run.history) == 4
+    assert store.scripts.redis.xlen(store.scripts.keys.events) == 1
