@@ -21,6 +21,7 @@ TRUE = frozenset({"1", "true", "yes", "on"})
 FALSE = frozenset({"0", "false", "no", "off"})
 HASH_TAG = re.compile(r"[A-Za-z0-9:._-]{0,40}\{[A-Za-z0-9._-]{1,40}\}[A-Za-z0-9:._-]{0,40}", re.ASCII)
 SECRET = re.compile(r"://[^\s'\"]*@")
+SECRET_OPTION = re.compile(r"([?&]\w*password=)[^&\s'\"]*")
 DAY = 86_400.0
 
 
@@ -117,7 +118,7 @@ class Settings:
     @property
     def redis_address(self) -> str | None:
         """The Redis URL without user name and password, for people to read."""
-        return self.redis_url and SECRET.sub("://***@", self.redis_url)
+        return self.redis_url and SECRET_OPTION.sub(r"\1***", SECRET.sub("://***@", self.redis_url))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,7 +38,7 @@ class ServerFacts:
     def require(self, address: str) -> None:
         """RedisRefused unless this is a single server of a version that the scripts run on."""
         if self.mode == "sentinel":
-            hint = "Give the address of the master; Sentinel usually listens on 26379, Redis on 6379."
+            hint = "Write redis+sentinel://host:port,host:port/master-name, with all Sentinels; Redis listens on 6379."
             raise RedisRefused(address, "it is a Sentinel, which holds no data", code="sentinel", hint=hint)
         if self.mode == "cluster":
             hint = "Headgate needs a single server, not a cluster."

@@ -35,6 +35,7 @@ KINDS = {
 }
 """Exit code and code by class name, for our exceptions that do not carry them as `exit_code` and `code`."""
 SECRET = re.compile(r"(\w+://)[^\s'\"]*@")
+SECRET_OPTION = re.compile(r"([?&]\w*password=)[^&\s'\"]*")
 
 
 class Failure(NamedTuple):
@@ -176,7 +177,7 @@ def meant(names: Sequence[str] | None) -> str | None:
 
 def masked(text: str) -> str:
     """The text without user names and passwords of addresses."""
-    return SECRET.sub(r"\1***@", text)
+    return SECRET_OPTION.sub(r"\1***", SECRET.sub(r"\1***@", text))
 
 
 def options(arguments: Sequence[str]) -> list[str]:

@@ -1,8 +1,11 @@
 """Addresses of Sentinels: what is dialled, what each failure says, and when "nobody serves" is believed."""
 
 import contextlib
+import os
 import shutil
 import socket
+import subprocess
+import sys
 import time
 
 import pytest
@@ -176,3 +179,16 @@ def test_a_living_server_is_left_when_a_newer_answer_names_another_one():
                 watch.look()
                 assert client.set("key", "value")
                 assert used.port == now, "only a newer answer counts: a Sentinel may be behind"
+
+
+def test_a_command_says_what_is_wrong_with_sentinels_and_shows_no_password():
+    with sentinels(sentinel_that_says(1, master="other")) as places:
+        url = f"redis+sentinel://:hunter2@{places}/m?sentinel_password=hunter3"
+        done = subprocess.run(
+            [sys.executable, "-m", "orchestrator", "work-queue", "ls", "--debug"],
+            env={**os.environ, "HEADGATE_REDIS_URL": url},
+            capture_output=True,
+            text=True,
+        )
+    assert done.returncode == 5 and "know no master named 'm'" in done.stderr
+    assert "hunter" not in done.stdout + done.stderr
