@@ -81,3 +81,14 @@ def test_an_option_wins_over_the_environment_and_that_over_a_file() -> None:
 def test_settings_do_not_change() -> None:
     with pytest.raises(AttributeError):
         Settings.load({}).prefix = "{other}"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [("DURABILITY", "paranoid", "normal or strict"), ("INSTALLATION", "prod", "16 letters and digits")],
+)
+def test_durability_and_installation_are_of_few_words(name: str, value: str, allowed: str) -> None:
+    assert allowed in problems(**{name: value})[0]
+    given = {"HEADGATE_DURABILITY": "Strict", "HEADGATE_INSTALLATION": "0123456789abcdef"}
+    assert Settings.load(given).strict and Settings.load(given).installation == "0123456789abcdef"
+    assert not Settings.load({}).strict

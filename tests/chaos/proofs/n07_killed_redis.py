@@ -1,4 +1,10 @@
-"""Redis is killed and started again: nothing that it acknowledged is lost, and runs start right after."""
+"""Redis is killed and started again: whether anything that it acknowledged is lost, and how soon runs start after.
+
+With `appendfsync everysec` the death of the process alone can lose something after all: while its background fsync of
+the second runs, Redis answers but holds its writes back (for 2 s at most), so what it acknowledged since that fsync
+began is only in its memory. On an idle disk that is a moment in every second. Losses are counted, with how long before
+the kill they were acknowledged, and the target is not met then. With `appendfsync always` there is no such moment.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +28,7 @@ from tests.support.waiting import wait_until
 
 TARGET = "Redis killed and restarted with its append-only file: 0 acknowledged runs lost in 100 kills, back in 3 s"
 BACK_SECONDS = 3.0
+ROUND = 10
 FLOW = """
 from orchestrator import flow
 from orchestrator.deployments import DeploymentSpec
@@ -33,14 +40,14 @@ DeploymentSpec(flow=main, name="d")
 
 
 class Writer(threading.Thread):
-    """Creates runs without a break, through outages too, and keeps the ids of those that were acknowledged."""
+    """Creates runs without a break, through outages too; keeps which were acknowledged, and when."""
 
     def __init__(self, server: RedisServer, name: str) -> None:
         super().__init__(daemon=True)
         self._floor = Floor(Scripts(server.client()))
         self._name = name
         self._over = threading.Event()
-        self.acked: list[str] = []
+        self.acked: dict[str, float] = {}
 
     def run(self) -> None:
         """Create until told to leave; a call without an answer may or may not have happened."""
@@ -50,7 +57,7 @@ class Writer(threading.Thread):
             run_id = f"{self._name}-{number}"
             try:
                 self._floor.runs.create([NewRun(id=run_id, queue="default", actor="a proof")])
-                self.acked.append(run_id)
+                self.acked[run_id] = time.monotonic()
             except HeadgateQueueError:
                 self._over.wait(0.01)
 
@@ -61,43 +68,57 @@ class Writer(threading.Thread):
 
 
 def prove(options: Options) -> Proof:
-    """Kill Redis 90 times under clients that write, and 10 times under a real scheduler and a real agent."""
+    """Kill Redis 90 times under clients that write, 45 times strict, 10 times under a real scheduler and agent."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     rng = random.Random(options.seed)
     counted: Counter[str] = Counter()
-    lost = lost_under_load(rng, options.count(90), counted)
+    ages = lost_in_rounds(rng, options.count(90), "everysec", counted)
+    strict = lost_in_rounds(rng, options.count(45), "always", counted)
     with Installation({"HEADGATE_LEASE_SECONDS": "6", "HEADGATE_RENEW_SECONDS": "1"}) as installation:
         back = seconds_until_back(installation, rng, options.count(10), counted)
-    measured = f"{lost} of {counted['acknowledged runs']} acknowledged runs lost; a run that was submitted after the "
-    measured += f"restart runs after {sorted(back)[len(back) // 2]:.2f} s, {max(back):.2f} s at most"
-    counted["acknowledged runs written between kills"] = counted.pop("acknowledged runs")
-    return Proof(met=lost == 0 and max(back) <= BACK_SECONDS, measured=measured, occurred=dict(counted))
+    measured = f"{len(ages)} of {counted['runs acknowledged, everysec']} acknowledged runs lost"
+    measured += f" (acknowledged {max(ages):.3f} s before a kill or later)" if ages else ""
+    measured += (
+        f", {len(strict)} of {counted['runs acknowledged, always']} with strict durability; a run submitted after "
+    )
+    measured += f"the restart runs after {sorted(back)[len(back) // 2]:.2f} s, {max(back):.2f} s at most"
+    counted["acknowledged runs lost, everysec"] = len(ages)
+    counted["acknowledged runs lost, always"] = len(strict)
+    return Proof(met=not ages and not strict and max(back) <= BACK_SECONDS, measured=measured, occurred=dict(counted))
 
 
-def lost_under_load(rng: random.Random, kills: int, counted: Counter[str]) -> int:
-    """Kill the server of two writers so often; gives how many of the runs that it acknowledged are not there."""
-    with RedisServer(append_only=True) as server:
+def lost_in_rounds(rng: random.Random, kills: int, fsync: str, counted: Counter[str]) -> list[float]:
+    """As `lost_under_load`, with a fresh server every so many kills, so that no log takes long to load."""
+    rounds = [min(ROUND, kills - done) for done in range(0, kills, ROUND)]
+    return [age for each in rounds for age in lost_under_load(rng, each, fsync, counted)]
+
+
+def lost_under_load(rng: random.Random, kills: int, fsync: str, counted: Counter[str]) -> list[float]:
+    """Kill the server of two writers so often; gives the age at the kill of each acknowledged run that is gone."""
+    killed_at: list[float] = []
+    with RedisServer(append_only=True, options={"appendfsync": fsync}) as server:
         writers = [Writer(server, f"w{number}") for number in range(2)]
         for writer in writers:
             writer.start()
         for _ in range(kills):
-            before = [len(writer.acked) for writer in writers]
+            before = sum(len(writer.acked) for writer in writers)
             pause, since = rng.uniform(0.05, 0.4), time.monotonic()
             wait_until(lambda: time.monotonic() - since > pause)  # noqa: B023
-            server.restart()
-            counted["kills of Redis under writers"] += 1
-            counted["kills between two acknowledged writes"] += any(
-                len(writer.acked) > count for writer, count in zip(writers, before, strict=True)
+            counted[f"kills of Redis while it was written to, {fsync}"] += (
+                sum(len(writer.acked) for writer in writers) > before
             )
+            server.kill()
+            killed_at.append(time.monotonic())
+            server.start()
         for writer in writers:
             writer.leave()
-        acked = [run_id for writer in writers for run_id in writer.acked]
-        counted["acknowledged runs"] = len(acked)
+        acked = {run_id: at for writer in writers for run_id, at in writer.acked.items()}
+        counted[f"runs acknowledged, {fsync}"] += len(acked)
         floor = Floor(Scripts(server.client()))
-        gone = [run_id for run_id, run in zip(acked, floor.runs.get_many(acked), strict=True) if run is None]
+        gone = [run_id for run_id, run in zip(acked, floor.runs.get_many(list(acked)), strict=True) if run is None]
         queued = floor.redis.zcard(floor.keys.waiting("default"))
         assert queued >= len(acked) - len(gone), "every run that is there stands in line"
-        return len(gone)
+    return [min(kill - acked[run_id] for kill in killed_at if kill >= acked[run_id]) for run_id in gone]
 
 
 def seconds_until_back(
@@ -118,7 +139,7 @@ def seconds_until_back(
         answered = time.monotonic()
         client = Client(Store(installation.redis.client()), actor="a proof")
         run = client.run_deployment("d")
-        wait_until(lambda: client.get_flow_run(run.id).start_time, within=30, message=installation.role_logs)  # noqa: B023
+        wait_until(lambda: client.get_flow_run(run.id).start_time, 30, message=installation.role_logs)  # noqa: B023
         found.append(time.monotonic() - answered)
         counted["kills of Redis under a real scheduler and agent"] += 1
     return found
