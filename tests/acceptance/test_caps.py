@@ -11,7 +11,8 @@ import pytest
 from orchestrator.client import Client
 from queues.limits import Limits
 from queues.scripts import Scripts
-from tests.support.history import Occupancy, allowed, moves
+from tests.chaos.checker import check
+from tests.chaos.history import history_of
 from tests.support.installation import Installation
 from tests.support.waiting import wait_until
 
@@ -63,20 +64,10 @@ def client_of(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Cl
     return Client.from_settings()
 
 
-def over_limit(installation: Installation) -> list[str]:
-    """Each claim after which a limit had more holders than it allowed at that time."""
-    redis = installation.redis.client()
-    limits = allowed(redis)
-    replay, found = Occupancy(), []
-    for move in moves(redis):
-        replay.feed(move)
-        if move["to"] != "PENDING":
-            continue
-        for limit in move["held"].splitlines():
-            most = limits.at(limit, int(move["at"]))
-            if most is not None and len(replay.holders[limit]) > most:
-                found.append(f"{limit}: {len(replay.holders[limit])} of {most} at {move['at']}")
-    return found
+def claimed(installation: Installation) -> list[str]:
+    """The runs that were claimed, in order."""
+    moves = history_of(installation.redis.client()).of("move")
+    return [move["run"] for move in moves if move["to"] == "PENDING"]
 
 
 def peaks_seen(folder: Path) -> dict[str, int]:
@@ -100,13 +91,15 @@ def test_no_limit_is_exceeded_by_three_agents_while_limits_change(
         wait_until(
             lambda: installation.states() == {"COMPLETED": 500}, within=150, message=installation.states, every=1
         )
-    assert over_limit(installation) == []
+    report = check(history_of(installation.redis.client()))
+    assert report.violations == 0, report.table()
+    assert report.rows["I2"].occurred["limits changed"] >= 9, report.table()
     seen = peaks_seen(tmp_path)
     assert {limit: count for limit, count in seen.items() if count > LIMITS[limit]} == {}
     assert (seen["one"], seen["three"], seen["ml"]) == (1, 3, 2), "the situation occurred: each limit was reached"
-    claimed = [move["run"] for move in moves(installation.redis.client()) if move["to"] == "PENDING"]
-    assert sorted(claimed) == sorted(runs), "each run was claimed once"
-    assert [run for run in claimed if run in set(runs[0::4])] == runs[0::4], "first come, first served"
+    order = claimed(installation)
+    assert sorted(order) == sorted(runs), "each run was claimed once"
+    assert [run for run in order if run in set(runs[0::4])] == runs[0::4], "first come, first served"
 
 
 def test_a_paused_queue_starts_nothing_and_goes_on_when_resumed(
@@ -117,11 +110,10 @@ def test_a_paused_queue_starts_nothing_and_goes_on_when_resumed(
         runs = [client.run_deployment("short/a", {"limits": [], "seconds": 0.5}).id for _ in range(6)]
         wait_until(lambda: client.get_flow_run(runs[0]).state == "RUNNING", within=20)
         client.pause_work_queue("one")
-    redis = installation.redis.client()
-    before = [move["run"] for move in moves(redis) if move["to"] == "PENDING"]
+    before = claimed(installation)
     wait_until(lambda: installation.states().get("COMPLETED", 0) == len(before), within=20, message=installation.states)
     assert 1 <= len(before) < 6
-    assert [move["run"] for move in moves(redis) if move["to"] == "PENDING"] == before
+    assert claimed(installation) == before
     reasons = installation.json("flow-run", "explain", installation.runs("--state", "QUEUED")[0]["id"])["reasons"]
     assert "paused" in reasons[0]["text"]
     installation.run("work-queue", "resume", "one")

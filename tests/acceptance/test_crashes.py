@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.history import moves, occupancy
+from tests.chaos.checker import check
+from tests.chaos.history import history_of
 from tests.support.installation import Installation, alive
 from tests.support.waiting import wait_until
 
@@ -80,7 +81,9 @@ def test_a_run_of_a_killed_agent_goes_on_elsewhere_after_its_lease(installation:
     run = installation.json("flow-run", "inspect", run_id)
     assert (run["attempt"], run["agent"]) == (2, "y")
     assert notes(tmp_path, run_id) == ["start", "hangs", "start", "end"]
-    assert max(occupancy(installation.redis.client()).peaks.values()) <= 2
+    report = check(history_of(installation.redis.client()))
+    assert report.violations == 0, report.table()
+    assert report.rows["I3"].occurred["leases expired"] == 1
 
 
 def test_a_restarted_agent_frees_what_it_left_within_two_seconds(installation: Installation, tmp_path: Path) -> None:
@@ -119,8 +122,9 @@ def test_killed_schedulers_and_redis_lose_and_double_nothing(installation: Insta
     runs += [installation.json("deployment", "run", "short/d")["id"] for _ in range(6)]
     wait_until(lambda: installation.states() == {"COMPLETED": 12}, within=40, message=installation.role_logs)
     assert [notes(tmp_path, run) for run in runs] == [["start", "end"]] * 12
-    finished = [move["run"] for move in moves(installation.redis.client()) if move["to"] == "COMPLETED"]
-    assert sorted(finished) == sorted(runs)
+    report = check(history_of(installation.redis.client()))
+    assert report.violations == 0, report.table()
+    assert report.rows["I7"].occurred["ends"] == len(runs)
 
 
 def test_sigterm_lets_runs_end_and_claims_no_more(installation: Installation, tmp_path: Path) -> None:

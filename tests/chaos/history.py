@@ -149,11 +149,12 @@ def _change(entry_id: str, fields: dict[str, str]) -> Record:
     return {"kind": "change", "id": entry_id, **fields, "at": int(fields["at"])}
 
 
-def moves_of(client: redis_py.Redis, prefix: str = "{headgate}") -> list[Record]:
-    """Every move that the event stream still has, oldest first."""
+def history_of(client: redis_py.Redis, prefix: str = "{headgate}") -> History:
+    """What the streams of Redis still tell, and how it stands now; for tests that make fewer moves than are kept."""
     history = History()
     Collector(history, client, prefix).collect()
-    return history.of("move")
+    history.records.append(ending(client, prefix))
+    return history
 
 
 def flow_line(what: str, run: str, attempt: int, token: int, pid: int) -> str:
