@@ -33,7 +33,8 @@ class Family:
         self.alive: dict[str, int] = {}
         self.gone: list[Record] = []
         self._lost: list[str] = []
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     def start(self, role: str, name: str, seed: int) -> None:
         """Start a role."""
@@ -56,6 +57,7 @@ class Family:
         wait_until(lambda: not self.alive, within=10, message="the roles to end")
         self.process.stdin.close()
         self.process.wait(10)
+        self._listener.join(10)
 
     def _order(self, **order: Any) -> None:
         assert self.process.stdin is not None

@@ -33,6 +33,8 @@ from tests.support.waiting import wait_until
 
 BATCH, WIDER = 20, 8
 """Runs of one create, and how many times as wide the limits are as in the stepped world."""
+STUCK_SECONDS = 30.0
+"""After so long without any move, what has not ended is stuck."""
 NEW_NAME = 0.15
 """Share of killed agents that do not come back under their name: their runs wait for the end of their leases."""
 
@@ -62,13 +64,14 @@ class Real:
         greeting = Greeting(length=WindowLength(lease_seconds=LEASE, grace_seconds=GRACE))
         self.store = Store(connect(self.server.url, greet=greeting), silent_seconds=LEASE + GRACE)
         self.history = History()
-        self.collector = Collector(self.history, self.server.client()).start()
+        self.collector = Collector(self.history, self.server.client()).start(every=0.05)
         self.network = Network(self.rng, time.monotonic, self.history.add)
         self.family = Family(self.folder, self.server.url)
         self.calls: list[tuple[str, list[Any], Call, Record]] = []
         self.made: list[str] = []
         self.names = size.agents
-        self.thaw: dict[str, float] = {}
+        self.busy: dict[str, float] = {}
+        """Who was frozen or killed already, and when to let it go on."""
         self.redis_back = 0.0
 
     def run(self) -> History:
@@ -137,16 +140,14 @@ class Real:
 
     def _hurt(self, what: str, kinds: str) -> None:
         """Kill or freeze one of those that live and are not frozen."""
-        fit = [name for name in self.family.alive if name[0] in kinds and name not in self.thaw]
+        fit = [name for name in self.family.alive if name[0] in kinds and name not in self.busy]
         if not fit:
             return self.calls.append(("again", [what], Call(lambda: None), {}))
-        name = self.rng.choice(sorted(fit))
+        at_work = [one["agent"] for one in self._seen("PENDING", "RUNNING") if one["agent"] in fit]
+        name = self.rng.choice(at_work[-30:] or sorted(fit))
         self.history.fault(what, agent=name, pid=self.family.alive[name])
         self.family.send(name, signal.SIGSTOP if what == "freeze agent" else signal.SIGKILL)
-        if what == "freeze agent":
-            self.thaw[name] = time.monotonic() + self.rng.choice((0.5, 1, 2, 4)) * LEASE
-        else:
-            self.family.alive.pop(name, None)
+        self.busy[name] = time.monotonic() + self.rng.choice((0.5, 1, 2, 4)) * LEASE
         return None
 
     def _keep_up(self) -> None:
@@ -156,10 +157,10 @@ class Real:
             self.redis_back = 0.0
             self.server.start()
         for name in self.family.take_lost():
-            self.thaw.pop(name, None)
+            self.busy.pop(name, None)
             self._start(name if name[0] == "s" or self.rng.random() > NEW_NAME else self._new_name())
-        for name in [name for name, at in self.thaw.items() if at <= now]:
-            del self.thaw[name]
+        for name in [name for name, at in self.busy.items() if at <= now]:
+            del self.busy[name]
             self.family.send(name, signal.SIGCONT)
         self.network.deliver()
         waiting, self.calls = self.calls, []
@@ -183,9 +184,14 @@ class Real:
         self.calls.append(("create", new, call, more))
 
     def _cancel(self) -> None:
-        run = self.rng.choice(self.made[-200:] or [""])
+        """Cancel one of the runs that were seen running last, or one that waits."""
+        run = self.rng.choice([one["run"] for one in self._seen("RUNNING")[-20:]] or self.made[-20:] or [""])
         if run:
             self.calls.append(("cancel", [run], Call(lambda: self._cancelled(run)), {}))
+
+    def _seen(self, *states: str) -> list[Record]:
+        """The newest moves to these states."""
+        return [one for one in self.history.records[-300:] if one["kind"] == "move" and one["to"] in states]
 
     def _cancelled(self, run: str) -> str:
         try:
@@ -211,9 +217,11 @@ class Real:
     def _heal(self) -> int:
         """Stop all faults, wait until all has ended; gives the time up to which instants were dealt with."""
         self.network.repeated = 0.0
-        until, limit = 0, time.monotonic() + 60
-        while time.monotonic() < limit and not (until and self._quiet()):
+        until, seen, moved_at = 0, 0, time.monotonic()
+        while time.monotonic() < moved_at + STUCK_SECONDS and not (until and self._quiet()):
             self._keep_up()
+            if len(self.history.records) != seen:
+                seen, moved_at = len(self.history.records), time.monotonic()
             if not until and not self.calls and not self.redis_back:
                 until = self._stop_schedules()
             time.sleep(0.02)
@@ -240,16 +248,25 @@ class Real:
         gone = {event["pid"]: event["mono"] for event in self.family.gone}
         faults = {fault["detail"].get("pid"): fault["detail"] for fault in self.history.of("fault")}
         for file in sorted(self.folder.glob("*.jsonl")):
+            records: list[Record] = [json.loads(line) for line in file.read_text().splitlines()]
+            pid = int(file.stem.rpartition("-")[2])
             running: dict[tuple[str, int], Record] = {}
-            for line in file.read_text().splitlines():
-                record: Record = json.loads(line)
-                yield record
+            for record in records:
                 if record["kind"] == "flow":
-                    key = (record["run"], record["attempt"])
-                    running[key] = record
-                    if record["what"] != "start":
-                        del running[key]
-            for record in running.values():
-                detail = faults.get(record["pid"], {})
-                detail["runs"] = detail.get("runs", 0) + 1
-            yield from ({**record, "what": "gone", "mono": gone[record["pid"]]} for record in running.values())
+                    running[record["run"], record["attempt"]] = record
+            left = [record for record in running.values() if record["what"] == "start"]
+            if pid in faults:
+                faults[pid]["runs"] = len(held_at_the_end(records))
+            yield from records
+            yield from ({**record, "what": "gone", "mono": gone[pid]} for record in left)
+
+
+def held_at_the_end(records: list[Record]) -> set[str]:
+    """The runs that an agent had claimed and not yet given up, as its last word says."""
+    held: set[str] = set()
+    for record in records:
+        if record["kind"] == "ack" and record["verb"] == "claim":
+            held.update(record["runs"])
+        elif record["kind"] == "ack" and (record["verb"] in ("finish", "release") or record["answer"] == "lost"):
+            held.difference_update(record["runs"])
+    return held
