@@ -20,7 +20,7 @@ from tests.chaos.world import World
 SWIFT_SECONDS = (0.1, 0.55)
 """Between two faults of processes or connections."""
 
-REDIS_SECONDS = (2.5, 5.5)
+REDIS_SECONDS = (3.5, 7.5)
 """Between the end of a fault of Redis and the next."""
 
 

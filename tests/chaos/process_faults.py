@@ -27,7 +27,7 @@ MOST_SUPERVISOR_DEATHS = 2
 HALF_THE_AGENTS = 2
 """So many agents are left alone: with all of them down nothing happens that faults could meet."""
 
-BOTH_SCHEDULERS = 0.15
+BOTH_SCHEDULERS = 0.05
 """How often a fault may hit the only scheduler that is at work."""
 
 SETTLED_SECONDS = 0.7
@@ -49,25 +49,25 @@ class ProcessFaults:
         """All of them."""
         assert self._world.proxy is not None
         kills: list[tuple[str, int, Callable[[], Told]]] = [
-            ("kill agent (keeper and supervisor)", 10, self._kill_agent),
-            ("kill keeper", 7, self._kill_keeper),
+            ("kill agent (keeper and supervisor)", 8, self._kill_agent),
+            ("kill keeper", 6, self._kill_keeper),
             ("kill supervisor", 8, self._kill_supervisor),
-            ("kill flow", 14, self._kill_flow),
-            ("kill scheduler", 7, self._kill_scheduler),
+            ("kill flow", 24, self._kill_flow),
+            ("kill scheduler", 5, self._kill_scheduler),
         ]
         others: list[tuple[str, int, Callable[[], Told]]] = [
-            ("end agent (SIGTERM)", 5, self._end_agent),
-            ("end scheduler (SIGTERM)", 3, self._end_scheduler),
-            ("freeze supervisor", 5, lambda: self._freeze_agent("supervisor")),
-            ("freeze keeper", 3, lambda: self._freeze_agent("keeper")),
-            ("freeze agent (both)", 4, lambda: self._freeze_agent("both")),
-            ("freeze flow", 5, self._freeze_flow),
-            ("freeze scheduler", 4, self._freeze_scheduler),
+            ("end agent (SIGTERM)", 4, self._end_agent),
+            ("end scheduler (SIGTERM)", 2, self._end_scheduler),
+            ("freeze supervisor", 4, lambda: self._freeze_agent("supervisor")),
+            ("freeze keeper", 2, lambda: self._freeze_agent("keeper")),
+            ("freeze agent (both)", 3, lambda: self._freeze_agent("both")),
+            ("freeze flow", 4, self._freeze_flow),
+            ("freeze scheduler", 3, self._freeze_scheduler),
             ("limit changed", 4, self._change_limit),
-            ("queue paused", 3, self._pause),
+            ("queue paused", 2, self._pause),
         ]
         if self._world.namespaces:
-            others.append(("cut off by the network", 4, self._cut_off))
+            others.append(("cut off by the network", 3, self._cut_off))
         made = [Kind(name=name, weight=weight, strike=strike, kills=True) for name, weight, strike in kills]
         made += [Kind(name=name, weight=weight, strike=strike) for name, weight, strike in others]
         return made + [

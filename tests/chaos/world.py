@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
+import threading
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -207,6 +209,14 @@ class World:
     # ---------------------------------------------------------------- end
     def close(self) -> None:
         """Kill every process, unmount, remove; whatever state things are in."""
+        if threading.current_thread() is threading.main_thread():
+            heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+            self._close()
+            signal.signal(signal.SIGINT, heard)
+        else:
+            self._close()
+
+    def _close(self) -> None:
         try:
             roles.end_all(list(self.roles.values()), self.folder)
         finally:
