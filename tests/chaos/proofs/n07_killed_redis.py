@@ -4,6 +4,7 @@ With `appendfsync everysec` the death of the process alone can lose something af
 the second runs, Redis answers but holds its writes back (for 2 s at most), so what it acknowledged since that fsync
 began is only in its memory. On an idle disk that is a moment in every second. Losses are counted, with how long before
 the kill they were acknowledged, and the target is not met then. With `appendfsync always` there is no such moment.
+Seen on a busy machine: 129 of 11,411 runs in 89 kills, 1.84 s old at most; of 2,002 runs in 43 strict kills none.
 """
 
 from __future__ import annotations
