@@ -138,6 +138,7 @@ class Agent:
         if dead_man is not None and dead_man <= self.boot_time():
             for flow in self.flows.values():
                 flow.gone()
+            self.suspended = False
             self.dead_man(self.life)
             return
         self.frozen = self.suspended = False

@@ -84,7 +84,7 @@ class Table(RuleBasedStateMachine):
         for name, priority in QUEUES.items():
             self.floor.queues.create(name, priority=priority)
             self.model.lines[name] = Line(priority=priority)
-        for limit, number in (("tag:a", 1), ("tag:b", 2)):
+        for limit, number in (("tag:a", 1), ("tag:b", 2), ("key:k", 1)):
             self.floor.limits.set(limit, number, "user:ann")
             self.model.set_limit(limit, number)
 
@@ -106,12 +106,17 @@ class Table(RuleBasedStateMachine):
         self.model.now += model
 
     def call(self, real: Call, ideal: Call, *, again: bool = False) -> Any:
-        """Make one call on both sides: they must answer the same. It may be sent `again` later."""
+        """Make one call on both sides: they must answer the same. Every third answer is lost, and the call sent again.
+
+        A call that is not sent `again` is kept, to be sent again later.
+        """
         self.on_time()
         if not again:
             self.sent.append((real, ideal))
-        answer, expected = self.answer(real), self.answer(ideal)
-        assert answer == expected, f"Redis answered {answer}, the model {expected}"
+        for _ in range(2 if len(self.sent) % 3 == 0 and not again else 1):
+            answer, expected = self.answer(real), self.answer(ideal)
+            assert answer == expected, f"Redis answered {answer}, the model {expected}"
+        self.occurred["lost answers"] += len(self.sent) % 3 == 0 and not again
         return answer
 
     @staticmethod

@@ -35,7 +35,7 @@ limits = st.sampled_from([*LIMITS, *(f"queue:{queue}" for queue in QUEUES)])
 lines = st.lists(queues, min_size=1, max_size=3, unique=True)
 new_run = st.tuples(
     queues,
-    st.lists(st.sampled_from(LIMITS), max_size=2, unique=True),
+    st.lists(st.sampled_from(LIMITS[:1] * 2 + LIMITS), max_size=2, unique=True),
     st.sampled_from([-3, -1, -1, -1, 5, 29]),
     st.sampled_from([("rerun", 99), ("rerun", 2), ("rerun", 1), ("crash", 3)]),
 )
@@ -191,14 +191,6 @@ class Game(Verbs):
         if self.sent:
             self.call(*self.some(at, self.sent), again=True)
             self.occurred["calls sent again"] += 1
-
-    @rule()
-    def the_answer_is_lost_and_the_call_sent_again(self) -> None:
-        if self.sent:
-            real, ideal = self.sent[-1]
-            self.answer(real), self.answer(ideal)
-            self.call(real, ideal, again=True)
-            self.occurred["lost answers"] += 1
 
     @rule(what=st.sampled_from(["flush", "flush", "sync", "sync", "lose tail", "repair", "jump", "kill"]), at=which)
     def redis_suffers(self, what: str, at: int) -> None:
