@@ -20,6 +20,9 @@ from tests.chaos.world import World
 SWIFT_SECONDS = (0.1, 0.55)
 """Between two faults of processes or connections."""
 
+OPENING_SECONDS = 2.6
+"""Longer than a lease and its grace."""
+
 REDIS_SECONDS = (3.5, 7.5)
 """Between the end of a fault of Redis and the next."""
 
@@ -47,6 +50,8 @@ class Nemesis:
     def __init__(self, world: World, *, seed: int) -> None:
         self.world = world
         self.random = random.Random(seed)
+        self.opening: list[Kind] = []
+        """What strikes first, each once and with time to show what comes of it; so that it surely occurs."""
         self.swift: list[Kind] = []
         self.slow: list[Kind] = []
         self.cells: Counter[tuple[str, str]] = Counter()
@@ -54,7 +59,7 @@ class Nemesis:
         self.kills: Counter[str] = Counter()
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
-        self._next = {"swift": time.monotonic(), "slow": time.monotonic() + 2.0}
+        self._next = {"swift": time.monotonic(), "slow": time.monotonic() + 4.0}
         self.after_cut: list[Callable[[], None]] = []
         """What is to be done when Redis has lost what it was told last."""
         self.redis_busy = False
@@ -69,7 +74,11 @@ class Nemesis:
         """Do what is due: the ends of earlier faults, then new ones."""
         self.follow_up()
         now = time.monotonic()
-        if now >= self._next["swift"]:
+        if self.opening:
+            if self._strike(self.opening[0]):
+                del self.opening[0]
+                self._next["swift"] = now + OPENING_SECONDS
+        elif now >= self._next["swift"]:
             self._draw(self.swift)
             self._next["swift"] = now + self.random.uniform(*SWIFT_SECONDS)
         if self.redis_busy:
@@ -95,13 +104,16 @@ class Nemesis:
 
     def _draw(self, lane: list[Kind]) -> None:
         for _ in range(8):
-            kind = self.random.choices(lane, weights=[kind.weight for kind in lane])[0]
-            try:
-                state, detail = kind.strike()
-            except Unsuitable:
-                continue
-            self.cells[kind.name, state] += 1
-            if kind.kills:
-                self.kills[kind.name] += 1
-            self.world.history.fault(kind.name, state=state, **detail)
-            return
+            if self._strike(self.random.choices(lane, weights=[kind.weight for kind in lane])[0]):
+                return
+
+    def _strike(self, kind: Kind) -> bool:
+        try:
+            state, detail = kind.strike()
+        except Unsuitable:
+            return False
+        self.cells[kind.name, state] += 1
+        if kind.kills:
+            self.kills[kind.name] += 1
+        self.world.history.fault(kind.name, state=state, **detail)
+        return True

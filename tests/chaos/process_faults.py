@@ -74,6 +74,10 @@ class ProcessFaults:
             Kind(name=kind, weight=3, strike=lambda kind=kind: self._strike_connections(kind)) for kind in KINDS
         ]
 
+    def opening(self) -> list[Kind]:
+        """An agent with runs dies and stays away for longer than its leases."""
+        return [Kind(name="kill agent (keeper and supervisor)", weight=1, strike=self._kill_busy_agent, kills=True)]
+
     # ---------------------------------------------------------------- agents
     def _agent(self) -> Role:
         return self._random.choice(self._at_work("agent", HALF_THE_AGENTS))
@@ -102,9 +106,19 @@ class ProcessFaults:
         self._world.down(role, seconds)
         return seconds
 
+    def _kill_busy_agent(self) -> Told:
+        role = self._agent()
+        if self._state(role) == "idle":
+            raise Unsuitable
+        self._world.down(role, 2 * LEASE)
+        return self._kill_both(role, 2 * LEASE)
+
     def _kill_agent(self) -> Told:
         role = self._agent()
-        told = self._told(role, down=self._down(role))
+        return self._kill_both(role, self._down(role))
+
+    def _kill_both(self, role: Role, down: float) -> Told:
+        told = self._told(role, down=down)
         pids = [role.pid, role.supervisor() or role.pid]
         role.send(signal.SIGSTOP, *pids)  # else the one that is killed last may still clear up after the first
         role.send(signal.SIGKILL, *pids)

@@ -64,7 +64,7 @@ def _run(plan: Plan, world: World) -> Result:
     living = Living(world.folder)
     processes, redis = ProcessFaults(world, nemesis, living), RedisFaults(world, nemesis)
     nemesis.swift = [*processes.kinds(), *redis.swift_kinds()]
-    nemesis.slow = redis.kinds()
+    nemesis.opening, nemesis.slow = processes.opening(), redis.kinds()
     customer = Customer(world, seed=plan.seed + 1)
     living.start()
     customer.start()
