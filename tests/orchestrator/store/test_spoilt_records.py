@@ -9,6 +9,7 @@ import msgpack
 import pytest
 
 from orchestrator.deployments import deployment_id
+from orchestrator.scheduler.leadership import Leadership
 from orchestrator.scheduler.tick import tick
 from orchestrator.store import Store
 from orchestrator.store.deployments import PlacedSchedule, canonical
@@ -149,3 +150,14 @@ def test_a_removed_or_trimmed_event_stream_changes_no_state(store: Store) -> Non
     run = store.records.get(claim.run_id)
     assert run is not None and run.state == "COMPLETED" and len(run.history) == 4
     assert store.scripts.redis.xlen(store.scripts.keys.events) == 1
+
+
+# ------------------------------------------------------------------ deadlines
+@pytest.mark.parametrize("deadline", [float("inf"), 7_258_118_400_000_000.0, 1e300, float("-inf"), -5.0])
+def test_a_deadline_that_no_lease_has_is_looked_at_now(store: Store, deadline: float) -> None:
+    leadership = Leadership(store)
+    store.scripts.redis.zadd(store.scripts.keys.leases, {"r1": deadline})
+    assert leadership.beat().next_deadline_us == 0
+    store.scripts.redis.zadd(store.scripts.keys.leases, {"r1": store.scripts.now_us() + 30_000_000})
+    pulse = leadership.beat()
+    assert pulse.next_deadline_us is not None and pulse.next_deadline_us > pulse.now_us
