@@ -119,7 +119,8 @@ def test_kill_9_of_redis_is_waited_out_and_no_instant_is_lost_or_doubled(start, 
     deployment = busy.get_deployment("nightly").id
     dues = sorted(run.due_us for run in runs)
     assert len(dues) == len(set(dues))
-    skips = sum(skip.count for skip in busy.store.schedules.skips(deployment))
+    # What came due before a slow start is one skip before the first run.
+    skips = sum(skip.count for skip in busy.store.schedules.skips(deployment) if skip.first_us > dues[0])
     assert len(dues) + skips == (dues[-1] - dues[0]) // 1_000_000 + 1
 
 
