@@ -103,8 +103,11 @@ local function is_alone()
 end
 
 ------------------------------------------------------------------------ the lines
--- Leave a run where it stands, and look at the one behind it.
-local function pass_over(line)
+-- Leave a run where it stands, and look at the one behind it: also at runs that are parked behind this one, since a limit
+-- that has room brings only its oldest into line. `limits` of a run that can not be read are all that have any parked.
+local function pass_over(line, limits)
+  limits = limits or table.concat(call('SMEMBERS', P .. 'parked_in:' .. line.queue), '\n')
+  represent({limits = limits, queue = line.queue})
   line.from = line.from + 1
   from[line.queue] = line.from
 end
@@ -136,10 +139,10 @@ local function look(line)
     if not run and not problem then orphans[#orphans + 1] = line.id end
     return drop(line)
   end
-  if is_avoided(run) then return pass_over(line) end
+  if is_avoided(run) then return pass_over(line, run.limits or '') end
   local limit = full_limit(run)
   if limit then return park(run, limit) end
-  if run.alone and holding > 0 and promise(run) then return pass_over(line) end
+  if run.alone and holding > 0 and promise(run) then return pass_over(line, run.limits or '') end
   problem = unfit(run)
   if problem then return reject(run, problem) end
   return start(run)

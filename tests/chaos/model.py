@@ -8,7 +8,7 @@ something. The model test plays it beside a real Redis, the simulation uses it a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 
@@ -70,12 +70,15 @@ class Model(Records):
         return len(ended)
 
     # -------------------------------------------------------------- agents
-    def claim(self, agent: str, queues: Sequence[str], count: int, claim: str) -> list[Record]:
-        """Hold up to `count` runs; sent again, those of them that are still held under this claim."""
+    def claim(
+        self, agent: str, queues: Sequence[str], count: int, claim: str, avoid: Collection[str] = ()
+    ) -> list[Record]:
+        """Hold up to `count` runs, but none of a limit in `avoid`; sent again, those still held under this claim."""
         if (known := self.recall("claim", claim)) is not None:
             return [run for run in map(self.runs.get, known) if run and run.state in HELD and run.claim == claim]
         taken: list[Record] = []
-        for run in self._next_of(agent, queues, count) if self.now >= self.no_claims_before else ():
+        avoided = {run.id for run in self.runs.values() if not set(avoid).isdisjoint(run.limits)}
+        for run in self._next_of(agent, queues, count, avoided) if self.now >= self.no_claims_before else ():
             self.token += 1
             self.take(run, agent, self.token, claim, self.lease_of(run))
             taken.append(run)
@@ -86,9 +89,9 @@ class Model(Records):
             self.keep("claim", claim, [run.id for run in taken])
         return taken
 
-    def _next_of(self, agent: str, queues: Sequence[str], count: int) -> Iterator[Record]:
+    def _next_of(self, agent: str, queues: Sequence[str], count: int, passed: set[str]) -> Iterator[Record]:
         """The runs for an agent, one after the other: whoever is to be alone is, or is passed over."""
-        held, mine, passed = self.in_hands(agent), self.promised(agent, queues), set[str]()
+        held, mine = self.in_hands(agent), self.promised(agent, queues, passed)
         if [run.alone for run in held] == ["now"] or (mine and held and self.promise(mine, agent)):
             return
         if mine and not held:

@@ -194,11 +194,12 @@ class Records:
             self.promises[run.id] = since, agent, self.now + PROMISE
         return True
 
-    def promised(self, agent: str, queues: Sequence[str]) -> Record | None:
+    def promised(self, agent: str, queues: Sequence[str], passed: Container[str] = ()) -> Record | None:
         """The run that an agent empties itself for; a promise about one that can not start is forgotten."""
         for run_id in [run_id for run_id, (_, owner, _) in self.promises.items() if owner == agent]:
             run = self.runs.get(run_id)
-            if run and run.alone and run.queue in queues and not self.lines[run.queue].paused and self.startable(run):
+            served = run is not None and run.queue in queues and not self.lines[run.queue].paused
+            if run and served and run.alone and run_id not in passed and self.startable(run):
                 return run
             del self.promises[run_id]
         return None

@@ -32,7 +32,7 @@ class Calls:
         self.life = agent.life
         self._inbox: deque[Action] = deque()
         self._busy = False
-        self._claim: tuple[str, tuple[str, ...], int, float] | None = None
+        self._claim: tuple[str, AskForRuns, float] | None = None
 
     def put(self, action: Action) -> None:
         """Make this call after those that were put before."""
@@ -90,11 +90,11 @@ class Calls:
     def _ask(self, action: AskForRuns) -> None:
         agent = self.agent
         if self._claim is None:
-            self._claim = (agent.fresh_id(), action.queues, action.count, agent.boot_time())
-        claim, queues, count, sent_at = self._claim
+            self._claim = (agent.fresh_id(), action, agent.boot_time())
+        claim, asked, sent_at = self._claim
 
         def call(model: Model) -> Any:
-            taken = model.claim(agent.name, queues, count, claim)
+            taken = model.claim(agent.name, asked.queues, asked.count, claim, asked.avoid)
             orders = tuple(order_of(run, model) for run in taken)
             agent.checks.claimed(taken)
             return orders, max(0.0, (model.no_claims_before - model.now) / SECOND)
@@ -105,7 +105,7 @@ class Calls:
                 return
             self._claim = None
             orders, hold = answer
-            self._done(Claimed(sent_at, orders, (), count < action.count, hold))
+            self._done(Claimed(sent_at, orders, (), asked.count < action.count, hold))
 
         agent.ask(call, CALL_TIMEOUT, then)
 

@@ -38,17 +38,17 @@ class Verbs(Table):
             lambda: self.model.create(records, kept),
         )
 
-    def claim(self, agent: str, queues: list[str], count: int) -> None:
+    def claim(self, agent: str, queues: list[str], count: int, avoid: tuple[str, ...] = ()) -> None:
         """Claim, and remember the proofs."""
         claim = self.fresh("claim")
 
         def real() -> Any:
-            reply = self.agents[agent].claim(queues, count, claim_id=claim)
+            reply = self.agents[agent].claim(queues, count, claim_id=claim, avoid=avoid)
             assert not reply.more
             return [(run.run_id, run.attempt, run.token) for run in reply.claims]
 
         def ideal() -> Any:
-            taken = self.model.claim(agent, queues, count, claim)
+            taken = self.model.claim(agent, queues, count, claim, avoid)
             self.proofs += [proof for run in taken if (proof := (run.id, run.token, claim)) not in self.proofs]
             self.learn_tokens()
             return [(run.id, run.attempt, self.tokens[run.token]) for run in taken]

@@ -126,3 +126,14 @@ def test_tokens_of_a_random_game_never_repeat_or_fall(floor: Floor) -> None:
             assert claim.token > seen
             seen = claim.token
     assert any(run.state == State.CANCELLED for run in look(floor).runs.values())
+
+
+def test_a_run_parked_behind_one_that_is_passed_over_is_given(floor: Floor) -> None:
+    floor.limits.set("tag:a", 1, "t")
+    holder = floor.start("holder", limits=("tag:a",))
+    floor.make("avoided", limits=("deployment:d", "tag:a"))
+    floor.make("behind", limits=("tag:a",))
+    assert floor.claim() == []  # both are parked now, and the end of the holder brings only the older into line
+    floor.finish(holder)
+    found = floor.agent("b1").claim(["default"], 1, claim_id="c9", avoid=("deployment:d",)).claims
+    assert [claim.run_id for claim in found] == ["behind"]

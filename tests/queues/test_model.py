@@ -103,9 +103,9 @@ class Game(Verbs):
         self.call(lambda: self.floor.runs.forget(ids), lambda: self.model.forget(ids))
 
     # -------------------------------------------------------------- agents
-    @rule(agent=agents, queues=lines, count=st.sampled_from([1, 2, 5]))
-    def claim_runs(self, agent: str, queues: list[str], count: int) -> None:
-        self.claim(agent, queues, count)
+    @rule(agent=agents, queues=lines, count=st.sampled_from([1, 2, 5]), avoids=st.sampled_from([0, 0, 1]))
+    def claim_runs(self, agent: str, queues: list[str], count: int, avoids: int) -> None:
+        self.claim(agent, queues, count, ("deployment:d",) if avoids else ())
 
     @rule(agent=agents, count=st.sampled_from([1, 2, 3]))
     def claim_and_confirm(self, agent: str, count: int) -> None:
