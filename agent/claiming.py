@@ -13,6 +13,9 @@ from agent.messages import Timer
 from agent.orders import Order
 
 POLL_SECONDS = 2.0
+LONGEST_HOLD = 5.0
+"""A hold is asked about again after so long: a clock of Redis that was set back makes it look like hours."""
+
 FIRST_BACK_OFF = 1.0
 LONGEST_BACK_OFF = 30.0
 
@@ -55,7 +58,7 @@ class Claiming:
     def answered(self, now: float, *, more: bool, hold_seconds: float) -> bool:
         """Note an answer; true when the next claim is to follow at once."""
         self.asking = False
-        self.hold_until = now + hold_seconds
+        self.hold_until = now + min(hold_seconds, LONGEST_HOLD)
         return more or self.asked_again
 
     def failed(self, now: float) -> list[Action]:

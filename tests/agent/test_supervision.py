@@ -75,6 +75,11 @@ def test_more_in_the_answer_asks_again_while_slots_are_free() -> None:
     assert only(AskForRuns, scene.tell(Claimed(scene.now, (an_order(),), more=True))).count == 1
 
 
+def test_a_hold_that_a_clock_set_back_has_made_endless_is_asked_about_again_soon() -> None:
+    scene = Scene()
+    assert only(SetTimer, scene.tell(Claimed(scene.now, (), hold_seconds=3600.0))).at == scene.now + 5
+
+
 def test_nothing_is_claimed_while_redis_asks_for_a_hold() -> None:
     scene = Scene()
     assert only(SetTimer, scene.tell(Claimed(scene.now, (), hold_seconds=3.0))).at == scene.now + 3

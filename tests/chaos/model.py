@@ -184,7 +184,7 @@ class Model(Records):
         """Take a name; the runs taken over from a dead holder, or None when a living one has it."""
         holder = self.names.get(name)
         others = holder is not None and holder.instance not in (instance, takeover)
-        if holder and others and self.now - holder.seen < self.lease + self.grace:
+        if holder and others and abs(self.now - holder.seen) < self.lease + self.grace:
             return None
         same = holder is not None and holder.instance == instance
         taken = self.in_hands(name) if takeover and not same else []
