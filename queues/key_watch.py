@@ -1,8 +1,8 @@
 """Keys of ours that a stranger let expire or that the server dropped: looked at once a minute.
 
 Only wake-ups, idle marks, kept answers and what rq tools see may expire. A run or a limit with a time to live would
-vanish in silence, so it is taken off. What the server dropped (an eviction policy that was set after the start, a DEL by
-hand) is gone: it is told with the remedy, and counted.
+vanish in silence, so it is taken off. What the server dropped (an eviction policy that was set after the start, a DEL
+by hand) is gone: it is told with the remedy, and counted.
 """
 
 from __future__ import annotations

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal
 
-from queues import events
+from queues import events, schemas
 from queues.clock import seconds_to_us
-from queues.errors import InvalidName, InvalidValue, UnknownAgent
+from queues.errors import InvalidName, InvalidValue, NewerSchema, UnknownAgent
 from queues.identity import ProcessIdentity
 from queues.keys import SCHEDULER, checked_name
+from queues.records import whole
 from queues.scripts import Scripts
 
 RQ_TTL_SECONDS = 90
@@ -116,7 +117,9 @@ class Presence:
             rq_ttl=RQ_TTL_SECONDS,
         )
         if clash := reply.get("clash"):
-            return Clash(name=name, instance=clash["instance"], holder=_identity(clash), seen_us=int(clash["seen"]))
+            return Clash(
+                name=name, instance=clash["instance"], holder=_identity(clash), seen_us=whole(clash.get("seen"))
+            )
         released = tuple(reply["released"])
         events.registered(agent=name, queues=list(queues), released=len(released))
         return Registered(released=released)
@@ -170,21 +173,29 @@ class Presence:
 
     def _agent(self, name: str, raw: Mapping[bytes, bytes], now_us: int) -> Agent:
         found = {field.decode(): value.decode("utf-8", "replace") for field, value in raw.items()}
-        seen_us = int(found.get("seen", 0))
+        seen_us = whole(found.get("seen"))
         silent = now_us - seen_us >= self._silent_us
         return Agent(
             name=name,
             instance=found.get("instance", ""),
             identity=_identity(found),
             queues=tuple(found.get("queues", "").split("\n")),
-            limit=int(found.get("limit", 0)),
-            running=int(found.get("running", 0)),
+            limit=whole(found.get("limit")),
+            running=whole(found.get("running")),
             state=LOST if silent else found.get("state", ""),
             request=found.get("request"),
-            registered_us=int(found.get("registered", 0)),
+            registered_us=whole(found.get("registered")),
             seen_us=seen_us,
-            info={field: value for field, value in found.items() if field not in OWN_FIELDS},
+            info={field: value for field, value in found.items() if field not in OWN_FIELDS} | self._newer(name, found),
         )
+
+    @staticmethod
+    def _newer(name: str, found: Mapping[str, str]) -> dict[str, str]:
+        try:
+            schemas.refuse_newer(f"what agent {name} says", found, schemas.AGENT)
+        except NewerSchema as newer:
+            return {"problem": str(newer)}
+        return {}
 
     def _unknown(self, name: str) -> UnknownAgent:
         names = [agent.name for agent in self.all()]
@@ -201,7 +212,7 @@ class Presence:
 def _identity(found: Mapping[str, Any]) -> ProcessIdentity:
     return ProcessIdentity(
         host=found.get("host", ""),
-        pid=int(found.get("pid", 0)),
+        pid=whole(found.get("pid")),
         boot_id=found.get("boot_id", ""),
         started=found.get("started", ""),
     )

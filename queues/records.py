@@ -157,6 +157,12 @@ class _Reading:
         self.problem = self.problem or f"its {name} can not be read: {self.text.get(name, 'missing')[:80]!r}"
 
 
+def whole(text: object, default: int = 0) -> int:
+    """A whole number out of Redis; the default for anything else, which must not stop a list of others."""
+    said = text.decode("ascii", "replace") if isinstance(text, bytes) else str(text)
+    return int(said) if said.isascii() and said.isdigit() and len(said) <= LONGEST_NUMBER else default
+
+
 def joined(record: Mapping[str, bytes], name: str) -> str:
     """Put a value together that continues in name~1, name~2 …"""
     pieces, i = [record[name]], 1

@@ -10,6 +10,7 @@ from queues.clock import seconds_to_us
 from queues.errors import AmbiguousQueue, InvalidValue, QueueExists, UnknownQueue
 from queues.keys import DEFAULT_QUEUE, checked_name, queue_id, queue_limit
 from queues.limits import Limits, checked_limit
+from queues.records import whole
 from queues.scripts import Scripts
 
 DEFAULT_PRIORITY = 100
@@ -163,16 +164,24 @@ def work_queue(name: str, row: dict[str, Any]) -> WorkQueue:
         name=name,
         concurrency_limit=row.get("limit"),
         paused=settings.get("paused") == "1",
-        priority=int(settings.get("priority") or DEFAULT_PRIORITY),
-        lease_seconds=float(settings["lease"]) if settings.get("lease") else None,
+        priority=whole(settings.get("priority"), DEFAULT_PRIORITY),
+        lease_seconds=stored_lease(settings.get("lease", "")),
         on_disconnect=settings.get("on_disconnect") or "kill",
         description=settings.get("description", ""),
-        created_us=int(settings.get("created", 0)),
+        created_us=whole(settings.get("created")),
         queued=row["queued"],
         running=row["running"],
         late=row["late"],
         agents=row["agents"],
     )
+
+
+def stored_lease(text: str) -> float | None:
+    """The lease of a queue of its own; what is none counts for as little here as in the scripts."""
+    try:
+        return checked_lease(float(text))
+    except (ValueError, InvalidValue):
+        return None
 
 
 def checked_priority(priority: int) -> int:

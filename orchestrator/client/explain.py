@@ -61,8 +61,10 @@ def explain(scene: Scene) -> Explanation:
 
 
 def reasons_of(scene: Scene) -> Iterator[Reason]:
-    """The reasons by state."""
+    """The reasons by state; a record that can not be relied on comes first."""
     state = scene.run.state
+    if scene.run.problem:
+        yield Reason(code="unreadable", text=scene.run.problem)
     if state in TERMINAL:
         yield ended(scene)
     elif state == State.SCHEDULED:

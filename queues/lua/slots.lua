@@ -101,7 +101,7 @@ end
 -- The lease of a queue's runs; `usual` is what holds for queues without one of their own.
 local function lease_us(queue, usual)
   local own = tonumber(call('HGET', P .. 'queue:' .. queue, 'lease') or nil)
-  return own and own * 1000000 or usual
+  return own and own >= 1 and own <= 3600 and own * 1000000 or usual
 end
 
 ------------------------------------------------------------------------ the line of a queue
