@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tests.chaos.real import Plan, run
 
 CHAOS_SECONDS = 22.0
 
 
-def test_nothing_is_lost_doubled_or_exceeded_while_everything_dies() -> None:
-    result = run(Plan(seed=7, seconds=CHAOS_SECONDS))
-    assert not result.violations, "\n".join(result.lines())
+def test_nothing_is_lost_doubled_or_exceeded_while_everything_dies(tmp_path: Path) -> None:
+    result = run(Plan(seed=7, seconds=CHAOS_SECONDS, keep=tmp_path))
+    assert not result.violations, "\n".join([*result.lines(), f"history and logs: {tmp_path}"])
     kinds, occurred = result.by_kind(), result.report.occurred()
     assert sum(result.kills.values()) >= 10 and result.runs >= 50
     assert sum(result.starts.values()) > len(result.starts) + 5, "agents and schedulers were started again"
