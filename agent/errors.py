@@ -22,9 +22,11 @@ class AgentNameTaken(AgentError):
 
     exit_code = 4
 
-    def __init__(self, name: str, host: str, pid: int) -> None:
+    def __init__(self, name: str, host: str, pid: int, *, cloned: bool = False) -> None:
         super().__init__(f"the name {name!r} is held by a living agent on {host} (pid {pid})")
         self.hint = "give this one another --name, or stop the other with `headgate agent stop`"
+        if cloned:
+            self.hint = f"another machine or container is called {host} too (a clone?): {self.hint}"
 
 
 class NotLaunched(AgentError):

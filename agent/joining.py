@@ -46,17 +46,32 @@ class Joining:
         """Take the first name that can be had; AgentNameTaken when a living agent has the one that is wanted."""
         clash = None
         for name in self._options.names_to_try():
-            until = time.monotonic() + (HOLDER_PATIENCE_SECONDS if self._options.name else 0.0)
-            while True:
-                joined = self._try(name)
-                if isinstance(joined, Joined):
-                    return joined
-                clash = joined
-                if time.monotonic() >= until:
-                    break
-                time.sleep(RETRY_SECONDS)
+            joined = self._insist(name) if self._options.name else self._try(name)
+            if isinstance(joined, Joined):
+                return joined
+            clash = joined
         assert clash is not None, "an agent has at least one name to try"
-        raise AgentNameTaken(clash.name, clash.holder.host, clash.holder.pid)
+        raise AgentNameTaken(clash.name, clash.holder.host, clash.holder.pid, cloned=clash.holder.may_be_from_here())
+
+    def _insist(self, name: str) -> Joined | Clash:
+        """Try one name for as long as its holder may be about to end, or may have ended with the boot before this one.
+
+        Which of the two, a reboot or a living clone of this machine, shows in whether the holder is heard of again.
+        """
+        began, first = time.monotonic(), None
+        while True:
+            answer = self._try(name)
+            if isinstance(answer, Joined):
+                return answer
+            first = first or answer
+            heard_of = (answer.instance, answer.seen_us) != (first.instance, first.seen_us)
+            patience = HOLDER_PATIENCE_SECONDS
+            if answer.holder.may_be_from_here() and not heard_of:
+                # Silent for that long, it has no claim to the name any more, nor to runs.
+                patience += self._options.lease_seconds + self._options.grace_seconds
+            if time.monotonic() - began >= patience:
+                return answer
+            time.sleep(RETRY_SECONDS)
 
     def again(self, name: str) -> Registered:
         """Register once more under the same name; AgentNameTaken when someone else has it by now."""

@@ -30,6 +30,9 @@ WAITED = (*FORWARDED, signal.SIGCHLD)
 FINAL = (0, 2, 3, 4, 5)
 """Exit codes after which the supervisor is not started again: done, usage, not found, refused, Redis unreachable."""
 
+UNFIT = 2
+"""The exit code where an agent can not work at all."""
+
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0
 STEADY_SECONDS = 60.0
@@ -78,6 +81,9 @@ class Keeper:
 
     def run(self) -> int:
         """Keep supervisors running and answer the exit code."""
+        if not os.access("/proc/self/fd", os.R_OK):
+            say("expected /proc to be mounted, found it is not: processes are found and ended by it; mount it")
+            return UNFIT
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_BLOCK, WAITED)
         close_on_exec()

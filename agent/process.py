@@ -23,6 +23,7 @@ from agent.calls import Calls
 from agent.claiming import Claiming
 from agent.containment import Containment, contain
 from agent.errors import AgentError
+from agent.host_check import HostUnfit, check_host, start_all
 from agent.joining import Joined, Joining
 from agent.keeper import KEEPER_VARIABLE
 from agent.kernel import DeadManTimer, adopt_orphans, hide_memory, signal_at_death_of_parent
@@ -58,6 +59,11 @@ BROKEN = 70
 
 def main() -> NoReturn:
     """Supervise runs until told to end; the process's exit code says how that went."""
+    try:
+        check_host()
+    except HostUnfit as error:
+        sys.stderr.write(f"agent: {error}; {error.hint}\n")
+        sys.exit(error.exit_code)
     writer = BackgroundWriter(sys.stderr)
     sys.stderr = writer
     to_stderr()
@@ -192,8 +198,7 @@ class Supervisor:
             threads.append(
                 RqCommands(self.clients.rq_commands, channel, post=post, cancel=calls.put, patience=patience)
             )
-        for thread in threads:
-            thread.start()
+        start_all(threads)
         hands = Hands(
             loop=Loop(),
             mailbox=self.mailbox,

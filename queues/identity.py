@@ -28,17 +28,20 @@ class ProcessIdentity:
         return cls.of(os.getpid())
 
     def is_gone(self) -> bool:
-        """Say whether this process is known to have ended: this machine had it, and has it no more.
+        """Say whether this process is known to have ended: this machine had it since it booted, and has it no more.
 
-        One of another machine, or of another container whose pids this one can not see, is never known to be gone.
+        One of another machine, of another container whose pids this one can not see, or of another boot is never known
+        to be gone: a cloned machine has the host name and every file of the living original.
         """
-        if self.host != socket.gethostname() or not self.boot_id:
-            return False
-        boot, _, namespace = self.boot_id.partition("/")
-        here_boot, _, here_namespace = boot_id().partition("/")
-        if boot != here_boot:
-            return True
-        return namespace == here_namespace and start_time(self.pid) != self.started
+        return self.is_of_this_boot() and start_time(self.pid) != self.started
+
+    def is_of_this_boot(self) -> bool:
+        """Say whether this machine, since it booted, and this container can see the process as long as it lives."""
+        return bool(self.boot_id) and (self.host, self.boot_id) == (socket.gethostname(), boot_id())
+
+    def may_be_from_here(self) -> bool:
+        """Say whether an earlier boot or container of this machine, or another one of its name, had the process."""
+        return self.host == socket.gethostname() and not self.is_of_this_boot()
 
 
 def boot_id() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -84,6 +85,7 @@ def test_too_large_a_result_is_shown_and_not_kept(scene: Scene) -> None:
     assert 0 < len(data(scene.runs["returns_too_much"], "result_repr") or b"") < 10_000
 
 
+@pytest.mark.slow
 def test_where_groups_are_not_permitted_the_process_tree_does(site: Site) -> None:
     flows = {name: hostile for name, hostile in FLOWS.items() if hostile.left and name not in HIDING}
     played = play(site, flows, within=without_groups())
@@ -102,3 +104,44 @@ def test_without_groups_what_hides_is_ended_with_the_last_run_that_it_may_be_of(
     (site.folder / "enough").touch()
     site.until(played.quiet, State.COMPLETED)
     wait_until(lambda: not is_running(hidden), 1.0)
+
+
+@pytest.mark.slow
+def test_a_flow_that_prints_without_end_is_cut_in_the_log_and_not_in_its_stride(site: Site) -> None:
+    site.deploy(
+        """
+        from orchestrator import flow
+        @flow
+        def main():
+            noise = os.urandom(1 << 20)
+            for _ in range(200):
+                os.write(1, noise)
+            print("the end")
+        """
+    )
+    keeper = site.agent("a1")
+    (run_id,) = site.submit()
+    site.until(run_id, State.COMPLETED, within=120)
+    status = Path(f"/proc/{site.supervisor(keeper)}/status").read_text()
+    assert int(status.partition("VmHWM:")[2].split()[0]) < 150_000, "kB: 200 MB went through"
+    assert "the end" in site.lines(run_id)[-1]
+
+
+@pytest.mark.slow
+def test_a_flow_that_takes_too_much_memory_is_named_for_it_and_the_agent_lives(site: Site) -> None:
+    group = Path(f"/sys/fs/cgroup/memory/headgate-test-{os.getpid()}")
+    if not os.access(group.parent, os.W_OK):
+        pytest.skip("no memory groups of version 1 that may be made here: nothing kills for want of memory")
+    group.mkdir()
+    try:
+        (group / "memory.limit_in_bytes").write_text(str(300 << 20))
+        site.deploy("from orchestrator import flow\n@flow\ndef main():\n    return len(bytearray(600 << 20))\n")
+        keeper = site.start_agent(name="a1", within=["sh", "-c", f'echo $$ > {group}/cgroup.procs && exec "$@"', "sh"])
+        (run_id,) = site.submit()
+        run = site.until(run_id, State.CRASHED, within=20)
+        assert "out of memory" in run.reason and "the kernel counted an OOM kill" in run.reason
+        assert keeper.poll() is None and not members_of(run_id)
+    finally:
+        site.close()
+        wait_until(lambda: not (group / "cgroup.procs").read_text())
+        group.rmdir()

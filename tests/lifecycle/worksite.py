@@ -130,6 +130,11 @@ class Site:
         found: Any = self.store.scripts.redis.hget(self.store.keys.agent(name), "instance")
         return found and found.decode()
 
+    def holder(self, name: str) -> int:
+        """The process id that has registered under a name; 0 when there is none."""
+        found: Any = self.store.scripts.redis.hget(self.store.keys.agent(name), "pid")
+        return int(found or 0)
+
     def supervisor(self, keeper: subprocess.Popen[bytes]) -> int:
         """The process id of a keeper's supervisor."""
         return wait_until(lambda: children_of(keeper.pid))[0]

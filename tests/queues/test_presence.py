@@ -189,9 +189,10 @@ def test_a_process_is_gone_when_its_pid_is_free_or_another_s():
     assert ProcessIdentity(host=HERE.host, pid=HERE.pid, boot_id=HERE.boot_id, started="1").is_gone()
 
 
-def test_a_process_of_an_earlier_boot_is_gone_and_one_elsewhere_is_not_known_to_be():
+def test_a_process_of_another_boot_container_or_machine_is_not_known_to_be_gone():
     boot, _, namespace = HERE.boot_id.partition("/")
-    assert ProcessIdentity(host=HERE.host, pid=1, boot_id=f"earlier/{namespace}", started="1").is_gone()
-    assert not ProcessIdentity(host=HERE.host, pid=1, boot_id=f"{boot}/pid:[1]", started="1").is_gone()
-    assert not ELSEWHERE.is_gone()
-    assert not HERE.is_gone()
+    cloned = ProcessIdentity(host=HERE.host, pid=1, boot_id=f"earlier/{namespace}", started="1")
+    contained = ProcessIdentity(host=HERE.host, pid=1, boot_id=f"{boot}/pid:[1]", started="1")
+    assert cloned.may_be_from_here() and contained.may_be_from_here()
+    assert not ELSEWHERE.may_be_from_here() and not HERE.may_be_from_here()
+    assert not any(process.is_gone() for process in (cloned, contained, ELSEWHERE, HERE))

@@ -143,20 +143,23 @@ def judge(place: Ground, tally: Tally) -> Proof:
     by_run: dict[str, list[Record]] = {}
     for one in starts:
         by_run.setdefault(one["run"], []).append(one)
-    gaps = []
+    gaps: dict[tuple[str, int], float] = {}
+    """From the end of a process to the start of the next one of its run."""
     for attempts in by_run.values():
         for before, after in itertools.pairwise(attempts):
-            gaps.append(mono(after) - ends.get((before["run"], before["pid"]), float("inf")))
+            key = (before["run"], before["pid"])
+            gaps[key] = mono(after) - ends.get(key, float("inf"))
     elsewhere = [
-        frozen
+        gaps.get((run, pid), 0.0)
         for run, pid, frozen, thawed in tally.frozen_owners
         if any(frozen < mono(one) < thawed and one["pid"] != pid for one in by_run.get(run, []))
     ]
-    overlapping = len(overlaps(place.folder)) + sum(gap < -0.1 for gap in gaps)
+    overlapping = len(overlaps(place.folder)) + sum(gap < -0.1 for gap in gaps.values())
     return Proof(
         met=overlapping == 0,
-        measured=f"{overlapping} overlaps in {sum(tally.freezes.values())} freezes; from the death of the old process"
-        f" to the start of the new one: least {min(gaps, default=0):.3f}, p50 {share(gaps or [0.0], 0.5):.3f} s",
+        measured=f"{overlapping} overlaps in {sum(tally.freezes.values())} freezes; of runs started elsewhere while"
+        f" their owner was frozen, the new process came {min(elsewhere, default=0):.3f} s after the death of the old one"
+        f" at the least, p50 {share(elsewhere or [0.0], 0.5):.3f} s",
         occurred={
             **dict(sorted(tally.freezes.items())),
             "frozen supervisors killed by the kernel": tally.supervisors_killed,
