@@ -124,7 +124,7 @@ class Facts:
             for tenure in self.tenures
             if tenure.last is not None
             and tenure.last["actor"] in clients
-            and not tenure.last["reason"].endswith("died")
+            and " died" not in tenure.last["reason"]
             and (tenure.last["actor"].removeprefix("agent:"), tenure.run, tenure.token) not in self.sent
         ]
 

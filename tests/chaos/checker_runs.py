@@ -109,6 +109,7 @@ def nothing_stuck(facts: Facts) -> Found:
 def legal_moves(facts: Facts) -> Found:
     """Each move starts where the last one ended, goes where the table allows, and none follows an end."""
     refused = sum(ack["answer"] in ("lost", "refused") for acks in facts.acks.values() for ack in acks)
+    refused += sum(one["answer"] == "lost" for one in facts.late)
     found = Found({"calls refused": refused, "moves": len(facts.moves), "ends": 0})
     for run, moves in facts.moves_of.items():
         state = ""
@@ -187,7 +188,7 @@ def bounded_tries(facts: Facts) -> Found:
     for tenure in facts.tenures:
         if tenure.last is None:
             continue
-        losses[tenure.run] += tenure.expired or "died" in tenure.last["reason"]
+        losses[tenure.run] += tenure.expired or " died" in tenure.last["reason"]
         retries[tenure.run] += tenure.last["to"] == "SCHEDULED"
     found = Found({"losses": losses.total(), "retries": retries.total()})
     for run, count in losses.items():

@@ -21,7 +21,7 @@ from orchestrator.store import Store
 from queues.connection import connect
 from queues.errors import RedisFailure, RefusedByState
 from queues.recovery import Greeting, WindowLength
-from queues.states import TERMINAL, State
+from queues.states import HELD, TERMINAL, State
 from tests.chaos.history import Collector, History, Record
 from tests.chaos.protocol_agent import GRACE, LEASE, MOST_RETRIES
 from tests.chaos.protocol_ending import complete
@@ -73,6 +73,9 @@ class Real:
         self.busy: dict[str, float] = {}
         """Who was frozen or killed already, and when to let it go on."""
         self.redis_back = 0.0
+        self.held: dict[str, str] = {}
+        self.looked = 0
+        self.faults_until = time.monotonic() + size.seconds
 
     def run(self) -> History:
         """Make runs and faults, heal, wait until all is quiet; everything is gone afterwards."""
@@ -139,16 +142,29 @@ class Real:
             self._hurt(what, "s" if what == "kill scheduler" else "ab")
 
     def _hurt(self, what: str, kinds: str) -> None:
-        """Kill or freeze one of those that live and are not frozen."""
-        fit = [name for name in self.family.alive if name[0] in kinds and name not in self.busy]
+        """Kill or freeze one of those that live and were not frozen before: of agents, one that just claimed."""
+        fit = sorted(name for name in self.family.alive if name[0] in kinds and name not in self.busy)
+        if kinds != "s" and time.monotonic() < self.faults_until:
+            self._look()
+            fit = [agent for agent in [*self.held.values()][-6:] if agent in fit]
         if not fit:
             return self.calls.append(("again", [what], Call(lambda: None), {}))
-        at_work = [one["agent"] for one in self._seen("PENDING", "RUNNING") if one["agent"] in fit]
-        name = self.rng.choice(at_work[-30:] or sorted(fit))
+        name = self.rng.choice(fit)
         self.history.fault(what, agent=name, pid=self.family.alive[name])
         self.family.send(name, signal.SIGSTOP if what == "freeze agent" else signal.SIGKILL)
         self.busy[name] = time.monotonic() + self.rng.choice((0.5, 1, 2, 4)) * LEASE
         return None
+
+    def _look(self) -> None:
+        """Follow the moves that were collected: which agent holds which run, the newest last."""
+        records = self.history.records
+        for record in records[self.looked :]:
+            if record["kind"] != "move":
+                continue
+            self.held.pop(record["run"], None)
+            if record["to"] in HELD:
+                self.held[record["run"]] = record["agent"]
+        self.looked = len(records)
 
     def _keep_up(self) -> None:
         """Whoever is gone comes again, whoever was frozen goes on, what was not answered is sent again."""
@@ -184,14 +200,11 @@ class Real:
         self.calls.append(("create", new, call, more))
 
     def _cancel(self) -> None:
-        """Cancel one of the runs that were seen running last, or one that waits."""
-        run = self.rng.choice([one["run"] for one in self._seen("RUNNING")[-20:]] or self.made[-20:] or [""])
+        """Cancel one of the runs that were claimed last, or one that waits."""
+        self._look()
+        run = self.rng.choice([*self.held][-4:] or self.made[-20:] or [""])
         if run:
             self.calls.append(("cancel", [run], Call(lambda: self._cancelled(run)), {}))
-
-    def _seen(self, *states: str) -> list[Record]:
-        """The newest moves to these states."""
-        return [one for one in self.history.records[-300:] if one["kind"] == "move" and one["to"] in states]
 
     def _cancelled(self, run: str) -> str:
         try:
