@@ -113,16 +113,20 @@ end
 
 local unreadable = {} -- ids whose key is no hash
 
--- As load, for verbs that go through many runs, none of which may stop the others. Second: what is wrong with the record,
--- in words (without a record: its key is no hash). Third: the version it needs, when a newer one wrote it.
-local function peek(id)
+-- As load, for verbs that go through many runs, none of which may stop the others. Second: what is wrong with its key.
+local function reach(id)
   local ok, run, overlong = pcall(load, id)
-  if not ok then
-    if not wrong_type(run) then error(run, 0) end
-    unreadable[#unreadable + 1] = id
-    return nil, 'its key is no hash'
-  end
-  if not run then return nil end
+  if ok then return run, overlong end
+  if not wrong_type(run) then error(run, 0) end
+  unreadable[#unreadable + 1] = id
+  return nil, 'its key is no hash'
+end
+
+-- As reach, and looks at the record. Second: what is wrong with key or record, in words. Third: the version it needs, when a
+-- newer one wrote it.
+local function peek(id)
+  local run, overlong = reach(id)
+  if not run then return nil, overlong end
   local needs = newer('run', run.schema, run.needs)
   if needs then return run, nil, needs end
   return run, flaw(run, overlong)

@@ -28,8 +28,10 @@ local function overdue(run)
 end
 
 local function renew(id, token, claim, confirmed)
-  local run, problem, needs = peek(id)
-  if problem or needs then table.insert(lost, id) return end
+  local run, problem = reach(id)
+  -- Nearly all are RUNNING, and what is done to those needs no more of the record than this.
+  if run and (run.state ~= 'RUNNING' or not run.queue) then problem = flaw(run, problem) end
+  if problem then table.insert(lost, id) return end
   if run and HELD[run.state] and run.claim == claim and run.token ~= us(token) then
     condemn(run, 'agent:' .. A.agent, 'its token is ' .. (run.token or 'missing') .. ', its claim was given ' .. us(token))
     table.insert(lost, id)
