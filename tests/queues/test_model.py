@@ -250,7 +250,7 @@ FAULTS = ("calls sent again", "lost answers", "script flushes", "kills of Redis"
 
 
 def test_redis_does_what_the_model_says_under_every_fault(server: RedisServer) -> None:
-    occurred = play(server, examples=45, steps=30)
+    occurred = play(server, examples=35, steps=30)
     assert all(occurred[fault] for fault in FAULTS), occurred
 
 
