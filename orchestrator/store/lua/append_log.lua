@@ -39,7 +39,7 @@ end
 
 local function cut()
   save()
-  if A.rest ~= '' then call('HSET', P .. 'run:' .. A.run, 'log_rest', A.rest) end
+  if A.rest ~= '' then write(load(A.run), {log_rest = A.rest}) end
   return cmsgpack.pack('cut')
 end
 

@@ -8,6 +8,9 @@ from orchestrator.store import LogRecord, run_logs
 from orchestrator.store.run_logs import Position
 from queues.runs import NewRun
 
+KEPT = f"h:/{'long/' * 40}kept"
+"""Longer than one field of a record may be: paths are."""
+
 
 def record(text):
     return LogRecord(1_000_000, 0, 20, text)
@@ -83,7 +86,7 @@ def test_a_full_log_keeps_its_head_and_its_end_and_marks_the_gap(store, run, mon
 
 def fill(store, run, token, attempt, count):
     for first in range(1, count + 1, 10):
-        store.logs.append(run, token, attempt, first, batch(first, 10, size=100), "h:/kept")
+        store.logs.append(run, token, attempt, first, batch(first, 10, size=100), KEPT)
 
 
 def counted(store, run):
@@ -123,7 +126,7 @@ def test_the_record_says_where_the_lines_are_that_were_cut(store, run, monkeypat
     fill(store, run, 1, 1, 100)
     assert "log_rest" not in store.records.get(run).fields
     fill(store, run, 1, 1, 1000)
-    assert store.records.get(run).fields["log_rest"] == "h:/kept"
+    assert store.records.get(run).fields["log_rest"] == KEPT and store.records.get(run).problem == ""
 
 
 def test_the_last_line_of_an_attempt_is_known(store, run):
