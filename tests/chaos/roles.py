@@ -33,7 +33,8 @@ SETTINGS = {
     "NO_COLOR": "1",
 }
 LEASE, GRACE = 1.5, 0.5
-STANDINGS = {"scheduler_started": "starting", " leads": "leading", "stands_by": "standing by"}
+STARTING = "starting"
+STANDINGS = {"] started": STARTING, "] leads": "leading", "] stands_by": "standing by"}
 """What a scheduler says, and what it is then."""
 
 
@@ -56,7 +57,7 @@ class Role:
     supervisor_deaths: int = 0
     began: float = 0.0
     _read: int = 0
-    _standing: str = "starting"
+    _standing: str = STARTING
 
     @property
     def is_up(self) -> bool:
@@ -97,6 +98,8 @@ class Role:
                 preexec_fn=die_with_parent,
             )
         self.starts, self.began, self.supervisor_deaths = self.starts + 1, time.monotonic(), 0
+        self.standing()
+        self._standing = STARTING
         self.frozen.clear()
         self.restart_at = time.monotonic() + 0.5  # one that ends at once is not started in a busy circle
 

@@ -111,6 +111,8 @@ def _calm(world: World) -> bool:
     world.scene.update()
     if world.scene.open or not all(role.is_up for role in world.roles.values()):
         return False
+    if any(role.standing() == roles.STARTING for role in world.of("scheduler")):
+        return False
     try:
         held = any(world.store.limits.holders(limit) for limit in world.limits())
         there = world.client.exists(world.store.keys.leases, world.store.keys.delayed)
