@@ -158,7 +158,7 @@ def judge(place: Ground, tally: Tally) -> Proof:
     return Proof(
         met=overlapping == 0,
         measured=f"{overlapping} overlaps in {sum(tally.freezes.values())} freezes; of runs started elsewhere while"
-        f" their owner was frozen, the new process came {min(elsewhere, default=0):.3f} s after the death of the old one"
+        f" their owner was frozen, the new process came {min(elsewhere, default=0):.3f} s after the end of the old one"
         f" at the least, p50 {share(elsewhere or [0.0], 0.5):.3f} s",
         occurred={
             **dict(sorted(tally.freezes.items())),
