@@ -45,6 +45,8 @@ WEIGHTS = {
     "": 78.0,
 }
 """How often what happens, in a hundred rounds."""
+STILL_ROUNDS = 60
+"""After so many rounds of 0.15 s without any move, what has not ended is stuck."""
 CRASH_POINTS = ("begun", "created", "created", "advanced")
 
 
@@ -247,13 +249,15 @@ class Stepped:
             network.cut_until, network.repeated = 0.0, 0.0
         for scheduler in self.schedulers:
             scheduler.crash_at = ""
+        for limit, numbers in CHOICES.items():
+            self.store.limits.set(limit, numbers[-1], "ann")
         for _ in range(30):
             self._round(150_000)
         until = self._stop_schedules()
-        for _ in range(120):
-            if self._quiet():
-                break
+        still = 0
+        while still < STILL_ROUNDS and not self._quiet():
             self._round(150_000)
+            still = 0 if self.collector.collect() else still + 1
         for _ in range(8):  # repair looks once more
             self._round(300_000)
         return until
@@ -262,7 +266,7 @@ class Stepped:
         """Let the schedulers deal with every instant up to now, and end the schedules."""
         redis, due = self.store.scripts.redis, self.store.keys.due
         until = self.store.scripts.now_us()
-        for _ in range(50):
+        for _ in range(200):
             if redis.zcount(due, "-inf", until) == 0:
                 break
             self._round(100_000)

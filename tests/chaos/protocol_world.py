@@ -41,9 +41,10 @@ def deploy(store: Store) -> dict[str, int]:
             IntervalSchedule(timedelta(seconds=seconds)), name=name, flow="tick", work_queue="bulk", max_lost=MAX_LOST
         )
         made = deployment_id("tick", name)
-        now = store.scripts.now_us()
-        store.deployments.put(made, given, placed(given, now), "ann")
-        since[made] = now
+        store.deployments.put(made, given, placed(given, store.scripts.now_us()), "ann")
+        record = store.deployments.get(made)
+        assert record is not None
+        since[made] = record.schedules[0].cursor_us
     return since
 
 
