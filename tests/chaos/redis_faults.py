@@ -143,8 +143,9 @@ class RedisFaults:
 
     def _fill_disk(self) -> Told:
         state = self._state()
+        if not self._world.fill_disk():
+            raise Unsuitable
         self._begin()
-        self._world.fill_disk()
         self._nemesis.later(self._random.uniform(1.0, 2.5), self._relieve_disk)
         return state, {}
 
