@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from hashlib import sha1
 from importlib.resources import files
 from typing import Any
 
@@ -138,9 +139,11 @@ class Scripts:
                 return self.redis.evalsha(digest, *tail)
             except NoScriptError:
                 pass  # Redis has restarted or its scripts were flushed
+        # Loads and runs in one step: a flush between two would leave a call that was never made.
         text = script_text(self.package, verb)
-        self._digests[verb] = str(self.redis.script_load(text))
-        return self.redis.evalsha(self._digests[verb], *tail)
+        reply = self.redis.eval(text, *tail)
+        self._digests[verb] = sha1(text.encode(), usedforsecurity=False).hexdigest()
+        return reply
 
 
 def typed_error(verb: str, answer: dict[str, Any]) -> HeadgateQueueError:

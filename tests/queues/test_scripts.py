@@ -45,6 +45,21 @@ def test_a_move_outside_the_table_is_refused_and_changes_nothing(floor: Floor, t
     assert floor.dump() == before
 
 
+def test_scripts_that_are_flushed_right_before_every_call_are_called_all_the_same(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evalsha = floor.redis.evalsha
+
+    def flushed(*arguments: object) -> object:
+        floor.redis.script_flush()
+        return evalsha(*arguments)
+
+    monkeypatch.setattr(floor.redis, "evalsha", flushed)
+    floor.make("r1")
+    floor.make("r2")
+    assert floor.line() == ["r1", "r2"]
+
+
 def test_a_flushed_script_is_loaded_again(floor: Floor) -> None:
     floor.make("r1")
     floor.redis.script_flush()
