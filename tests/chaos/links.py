@@ -140,6 +140,8 @@ class Link:
         if self.weather.is_struck(self.door, TRICKLE):
             self.weather.hit(TRICKLE)
             for at in range(min(len(data), MOST_TRICKLED)):
+                if self.to_client.is_closing():
+                    return
                 self.to_client.write(data[at : at + 1])
                 await asyncio.sleep(0.001)
             data = data[MOST_TRICKLED:]
