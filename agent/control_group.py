@@ -1,11 +1,13 @@
-"""Control groups of the kernel (cgroup version 2): which processes are a run's, whatever they do, and one call for all.
+"""The control group of a supervisor (cgroup version 2): all that it starts is born in it, and one call ends all of it.
 
     <the agent's group>/headgate:<mark>/supervisor      the supervisor moves itself here at its start
-                                       /run:<run's id>  one run, moved here before its user code is loaded
 
 The mark is that of `agent.leftovers`: a restarted agent finds by name what its dead predecessors left, and touches
 nothing else. No controller is switched on, so limits stay where they were set. Needs leave to make groups below the
-agent's own: root, or a systemd unit with `Delegate=yes`. Without it the process tree and the marks have to do.
+agent's own: root, or a systemd unit with `Delegate=yes`. Without it process tree, marks and brands have to do.
+
+Not one per run: moving a process makes the kernel wait for all processors and hold up every fork meanwhile, 5 to 30 ms
+on an idle machine and more on a busy one. To be born in a group costs nothing.
 """
 
 import os
@@ -14,7 +16,6 @@ from contextlib import suppress
 
 PREFIX = "headgate:"
 SUPERVISOR = "supervisor"
-RUN = "run:"
 
 
 class ControlGroup:
@@ -38,7 +39,7 @@ class ControlGroup:
             os.mkdir(self.path)  # noqa: PTH102 (pathlib would be a sixth of the keeper)
 
     def take(self, pid: int) -> None:
-        """Move a process into it, 0 the calling one; raises OSError. Takes 5 to 30 ms when none was moved lately."""
+        """Move a process into it, 0 the calling one; raises OSError."""
         self._write("cgroup.procs", str(pid))
 
     def kill(self) -> None:
@@ -100,6 +101,25 @@ def group_of(pid: int | str) -> ControlGroup | None:
     if not inside or "/.." in path:
         return None
     return ControlGroup((folder + path[len(root.rstrip("/")) :]).rstrip("/"))
+
+
+def enter(name: str) -> ControlGroup | None:
+    """Move this process into a new group of this name below its own; None where that is not permitted."""
+    around = group_of("self")
+    if around is None:
+        return None
+    whole = around.below(name)
+    home = whole.below(SUPERVISOR)
+    try:
+        whole.make()
+        home.make()
+        if not os.access(f"{whole.path}/cgroup.kill", os.W_OK):
+            raise FileNotFoundError("the kernel is older than 5.14")
+        home.take(0)
+    except OSError:
+        whole.remove()
+        return None
+    return whole
 
 
 def group_of_supervisor(pid: int) -> ControlGroup | None:

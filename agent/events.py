@@ -33,11 +33,6 @@ def few_descriptors(*, granted: int, needed: int) -> None:
     _log().warning("too few open files allowed for --limit runs; raise `ulimit -n`", granted=granted, needed=needed)
 
 
-def not_contained(*, run: str, cause: str) -> None:
-    """A run's process could not be moved into a control group of its own."""
-    _log().warning("run has no control group of its own; its process tree is ended instead", run=run, cause=cause)
-
-
 def launched(*, run: str, name: str, deployment: str, attempt: int, pid: int) -> None:
     """The process of a run was started."""
     _log().info("run launched", run=run, name=name, deployment=deployment, attempt=attempt, pid=pid)

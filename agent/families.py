@@ -1,8 +1,8 @@
 """Which processes belong to which run, also those that have left its session: nothing of a run outlives its slot.
 
-The supervisor adopts the orphans of everything below it. An orphan belongs to the run whose control group it is in,
-else to the one whose id stands in its environment, else to the one whose session it is in. One that hid all of these
-may belong to any run that was there when it was first seen, and is ended with the last of them.
+The supervisor adopts the orphans of everything below it. An orphan belongs to the run whose brand it has, else to the
+one whose id stands in its environment, else to the one whose session it is in. One that got rid of all of these may
+belong to any run that was there when it was first seen, and is ended with the last of them.
 """
 
 import os
@@ -11,10 +11,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from agent.containment import Containment
+from agent.brands import Brand, brand_of
 from agent.kernel import own_children
 from agent.leftovers import RUN_VARIABLE
-from agent.process_tree import Process, descendants, environment_value, facts, kill_all, send_group
+from agent.process_tree import Process, descendants, environment_value, facts, kill_all, send, send_group, this_process
+
+MOST_PASSES = 20
+"""How often processes that were not there a moment ago are looked for before all are killed."""
 
 
 class Ended(NamedTuple):
@@ -27,32 +30,32 @@ class Ended(NamedTuple):
 
 
 class Families:
-    """The processes of all runs of this supervisor; `containment` where control groups are permitted."""
+    """The processes of all runs of this supervisor."""
 
-    def __init__(self, containment: Containment | None = None) -> None:
-        self._containment = containment
+    def __init__(self) -> None:
         self._run_of: dict[int, str] = {}
         self._first: dict[str, int] = {}
         self._sessions: dict[str, int] = {}
         self._orphans: dict[Process, set[str]] = {}
+        self._branded: dict[Brand, str] = {}
+        self._supervisor = this_process()
         # What was there before the first run is not of any run.
         self._spared = set(own_children())
 
-    def add(self, run_id: str, pid: int) -> None:
-        """Note the first process of a run."""
+    def add(self, run_id: str, pid: int, brand: Brand | None = None) -> None:
+        """Note the first process of a run, and its brand."""
         self._run_of[pid] = run_id
         self._first[run_id] = pid
         self._sessions[run_id] = pid
-        if self._containment is not None:
-            self._containment.put(run_id, pid)
+        if brand is not None:
+            self._branded[brand] = run_id
 
     def forget(self, run_id: str) -> None:
         """Note that nothing of a run is left."""
         self._sessions.pop(run_id, None)
+        self._branded = {brand: branded for brand, branded in self._branded.items() if branded != run_id}
         for owners in self._orphans.values():
             owners.discard(run_id)
-        if self._containment is not None:
-            self._containment.forget(run_id)
 
     def reap(self) -> Iterator[Ended]:
         """Collect every child that has ended; orphans among them silently."""
@@ -63,10 +66,8 @@ class Families:
                 return
             if found is None:
                 return
-            run_id = self._run_of.pop(found.si_pid, None)
-            if run_id is not None and self._containment is not None:
-                self._containment.settle(run_id)
-            _, status, usage = os.wait4(found.si_pid, 0)
+            pid, status, usage = os.wait4(found.si_pid, 0)
+            run_id = self._run_of.pop(pid, None)
             if run_id is not None:
                 del self._first[run_id]
                 yield Ended(run_id, status, usage.ru_maxrss, usage.ru_utime + usage.ru_stime)
@@ -78,9 +79,15 @@ class Families:
 
     def kill(self, run_id: str) -> None:
         """SIGKILL to every process of a run that can be found now."""
-        if self._containment is not None:
-            self._containment.kill(run_id)
-        left = self.left_of(run_id)
+        # Stopped before they are killed: what forks without end would otherwise be ahead of the kill.
+        left: set[Process] = set()
+        for _ in range(MOST_PASSES):
+            fresh = set(self.left_of(run_id)) - left
+            if not fresh:
+                break
+            left |= fresh
+            for process in fresh:
+                send(process, signal.SIGSTOP)
         if (pid := self._first.get(run_id)) is not None:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -89,8 +96,6 @@ class Families:
 
     def is_empty(self, run_id: str) -> bool:
         """Whether nothing is left of a run whose first process has ended."""
-        if self._containment is not None and self._containment.holds(run_id):
-            return False
         # Looked at twice: the kernel's list of children may miss one while others in it come and go.
         return not (self.left_of(run_id) or self.left_of(run_id))
 
@@ -116,9 +121,10 @@ class Families:
         self._orphans = there
 
     def _owners(self, pid: int, session: int) -> set[str]:
-        contained = self._containment.owner(pid) if self._containment is not None else None
-        if contained is not None:
-            return {contained}
+        brand = brand_of(pid)
+        if brand is not None and brand.supervisor == self._supervisor:
+            # One of a run that is over is of no other: it may be ended with any.
+            return {self._branded[brand]} if brand in self._branded else set()
         marked = environment_value(pid, RUN_VARIABLE)
         if marked is not None:
             return {marked} & self._sessions.keys()

@@ -111,7 +111,7 @@ class Here:
     def _attempt(self) -> Outcome:
         self._begin()
         launched = self._runner.launch(self.order)
-        self._families.add(self.order.run_id, launched.pid)
+        self._families.add(self.order.run_id, launched.pid, launched.brand)
         pump = self._pump = self._connect(launched)
         pump.send(start_frame(self.order))
         ended = self._wait_for_end()

@@ -1,10 +1,9 @@
 """The sweep: what runs of a dead supervisor of this agent left behind is killed before anything is claimed.
 
 Every process of a run carries `HEADGATE_AGENT=<installation>/<agent>/<numbering>/<pid>.<start time>` in its
-environment: which agent started it, and which of its supervisors. Where control groups are permitted, the supervisor's
-has the same in its name. Processes of a living supervisor, of another agent, of another installation or of another
-container are strangers and stay. Without a group, a process that was started with an emptied environment is found
-only as a descendant of one that was not.
+environment: which agent started it, and which of its supervisors. Its brand (`agent.brands`) says the same, and where
+control groups are permitted, the name of the supervisor's. Processes of a living supervisor, of another agent, of
+another installation or of another container are strangers and stay.
 """
 
 import os
@@ -12,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from agent.brands import Brand, brand_of, who_is
 from agent.control_group import PREFIX, ControlGroup, all_groups
 from agent.process_tree import (
     Process,
@@ -55,6 +55,10 @@ class Mark(NamedTuple):
     def __str__(self) -> str:
         return f"{self.installation}/{self.agent}/{self.numbering}/{self.supervisor.pid}.{self.supervisor.started}"
 
+    def brand(self, run: int) -> Brand:
+        """The brand of a run of this supervisor."""
+        return Brand(who_is(*self[:3]), self.supervisor, run)
+
     def left_behind_for(self, heir: "Mark") -> bool:
         """Say whether what carries this mark was left to `heir` by a dead supervisor of the same agent."""
         return self[:3] == heir[:3] and self.supervisor != heir.supervisor and not is_alive(self.supervisor)
@@ -81,16 +85,29 @@ def left_groups(heir: Mark) -> list[ControlGroup]:
 
 def leftovers(heir: Mark, groups: Iterable[ControlGroup] = ()) -> Iterator[Process]:
     """Living processes, with all below them, that dead supervisors of this agent started, or that are in `groups`."""
-    left = {pid for group in groups for pid in group.members()}
+    grouped = {pid for group in groups for pid in group.members()}
     for pid in all_processes():
-        text = environment_value(pid, AGENT_VARIABLE) if pid != os.getpid() else None
-        mark = Mark.parse(text) if text else None
-        if pid not in left and (mark is None or not mark.left_behind_for(heir)):
+        if pid == os.getpid() or not (pid in grouped or branded_for(heir, pid) or marked_for(heir, pid)):
             continue
         found = facts(pid)
         if found is not None and not found.dead:
             yield found.process
             yield from descendants(pid)
+
+
+def marked_for(heir: Mark, pid: int) -> bool:
+    """Whether the environment of a process says that a dead supervisor left it to `heir`."""
+    text = environment_value(pid, AGENT_VARIABLE)
+    mark = Mark.parse(text) if text else None
+    return mark is not None and mark.left_behind_for(heir)
+
+
+def branded_for(heir: Mark, pid: int) -> bool:
+    """Whether its brand says so."""
+    brand = brand_of(pid)
+    if brand is None or brand.who != heir.brand(0).who:
+        return False
+    return brand.supervisor != heir.supervisor and not is_alive(brand.supervisor)
 
 
 def sweep(heir: Mark, *, patience: float = 10.0) -> int:

@@ -21,13 +21,14 @@ from agent import events
 from agent.background_writer import BackgroundWriter
 from agent.calls import Calls
 from agent.claiming import Claiming
-from agent.containment import Containment, contain
+from agent.control_group import ControlGroup, enter
 from agent.errors import AgentError
 from agent.host_check import HostUnfit, check_host, start_all
 from agent.joining import Joined, Joining
 from agent.keeper import KEEPER_VARIABLE
 from agent.kernel import DeadManTimer, adopt_orphans, hide_memory, signal_at_death_of_parent
 from agent.lease_clock import LeaseClock
+from agent.leftovers import group_name
 from agent.logs.spool import Spool
 from agent.loop import Loop, Mailbox
 from agent.messages import AskedToEnd, EndLevel, Signalled, Woken
@@ -101,9 +102,9 @@ def exit_code(error: Exception) -> int:
     return 2 if isinstance(error, InvalidAddress) else 1
 
 
-def ends_runs_by(containment: Containment | None) -> str:
-    """How the processes of a run are found, for those who look at the agent."""
-    return "process tree" if containment is None else "control group"
+def ends_runs_by(group: ControlGroup | None) -> str:
+    """How what a dead supervisor leaves behind is found, for those who look at the agent."""
+    return "process tree" if group is None else "control group"
 
 
 class Supervisor:
@@ -127,16 +128,15 @@ class Supervisor:
         presence = Presence(store.scripts, silent_seconds=self.options.lease_seconds + self.options.grace_seconds)
         joining = Joining(presence, self.options, self.bridge)
         joined = joining.join()
-        group = contain(joined.mark)
-        containment = Containment(group, post=self.mailbox.post) if group is not None else None
-        shell = self._shell(store, joining, joined, kept, containment)
+        found_by = ends_runs_by(enter(group_name(joined.mark)))
+        shell = self._shell(store, joining, joined, kept, found_by)
         events.started(
             agent=joined.name,
             queues=self.options.queues,
             limit=self.options.limit,
             freed=joined.freed,
             swept=joined.swept,
-            ends_runs_by=ends_runs_by(containment),
+            ends_runs_by=found_by,
         )
         self._serve(shell, signals)
         self._leave(shell)
@@ -164,9 +164,7 @@ class Supervisor:
                 events.risky_redis(problem=problem)
         return store
 
-    def _shell(
-        self, store: Store, joining: Joining, joined: Joined, kept: set[str], containment: Containment | None
-    ) -> Shell:
+    def _shell(self, store: Store, joining: Joining, joined: Joined, kept: set[str], found_by: str) -> Shell:
         options, post, patience = self.options, self.mailbox.post, self.patience
         claims = partial(
             Claims,
@@ -183,7 +181,7 @@ class Supervisor:
             post=post,
             patience=patience,
         )
-        info = {"instance": joining.instance, "ends_runs_by": ends_runs_by(containment)}
+        info = {"instance": joining.instance, "ends_runs_by": found_by}
         renewals = Renewals(
             claims(self.clients.scripts(self.clients.renewals)), info=info, post=post, on_back=self.clients.break_off
         )
@@ -192,7 +190,6 @@ class Supervisor:
         wake_list = store.keys.wake(joined.name)
         waking = Waking(self.clients.waking, wake_list, post=post, patience=patience)
         threads: list[threading.Thread] = [calls, renewals, *spool.threads, waking]
-        threads += [containment] if containment is not None else []
         if options.rq_commands:
             channel = self.bridge.command_channel(joined.name)
             threads.append(
@@ -208,7 +205,6 @@ class Supervisor:
             renewals=renewals,
             spool=spool,
             dead_man=DeadManTimer(),
-            containment=containment,
         )
         return Shell(hands)
 

@@ -28,17 +28,6 @@ class Running:
     life: int
     pump: Pump
     log: AttemptLog
-    confirmed: bool = False
-    contained: bool = False
-
-    def go(self, *, confirmed: bool = False, contained: bool = False) -> None:
-        """Let the flow be loaded once the claim is confirmed and the process is in its control group, whichever first.
-
-        What a flow starts earlier than that could be outside of the group.
-        """
-        self.confirmed, self.contained = self.confirmed or confirmed, self.contained or contained
-        if self.confirmed and self.contained:
-            self.send("go", {})
 
     def send(self, kind: str, body: dict[str, object]) -> None:
         """Send one frame to the run's process."""

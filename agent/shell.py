@@ -29,7 +29,6 @@ from agent.actions import (
     Terminate,
 )
 from agent.calls import Calls
-from agent.containment import Containment, Moved
 from agent.errors import LaunchFailed, NotLaunched
 from agent.families import Ended, Families
 from agent.kernel import DeadManTimer, boot_time
@@ -66,7 +65,6 @@ class Hands:
     renewals: Renewals
     spool: Spool
     dead_man: DeadManTimer
-    containment: Containment | None
 
 
 class Shell:
@@ -79,7 +77,7 @@ class Shell:
         self._messages: deque[Message] = deque()
         self._running: dict[str, Running] = {}
         self._clearing: dict[str, float] = {}
-        self._families = Families(hands.containment)
+        self._families = Families()
         self._oom = OomCounter()
         self.outbox = Outbox(
             hands.loop,
@@ -122,9 +120,6 @@ class Shell:
         for message in self.hands.mailbox.collect():
             if isinstance(message, Progress):
                 self.outbox.hear(message)
-            elif isinstance(message, Moved):
-                if (running := self._running.get(message.run_id)) is not None:
-                    running.go(contained=True)
             else:
                 self.tell(message)
 
@@ -162,7 +157,7 @@ class Shell:
             return
         match action:
             case LetGo():
-                running.go(confirmed=True)
+                running.send("go", {})
             case TellToStop(reason=reason):
                 running.send("stop", {"reason": reason})
             case Terminate():
@@ -199,9 +194,8 @@ class Shell:
         except NotLaunched as error:
             self._refuse(order, error)
         else:
-            self._families.add(order.run_id, launched.pid)
+            self._families.add(order.run_id, launched.pid, launched.brand)
             running = connect(self.hands.loop, self.outbox, order, launched, self.tell)
-            running.go(contained=self.hands.containment is None)
             self._running[order.run_id] = running
             running.pump.send(first)
             events.launched(

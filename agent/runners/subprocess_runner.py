@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
+from agent.brands import Brand
 from agent.errors import LaunchFailed, NotLaunched, NotOnThisMachine
 from agent.leftovers import AGENT_VARIABLE, RUN_VARIABLE, Mark
 from agent.orders import Order
@@ -37,6 +38,7 @@ class Launched:
     """A process that was started, and the agent's ends of what connects the two."""
 
     pid: int
+    brand: Brand
     channel: int
     life: int
     stdout: int
@@ -48,6 +50,7 @@ class SubprocessRunner:
 
     def __init__(self, mark: Mark, own: Mapping[str, str], *, host: str, limit: int) -> None:
         self._mark = mark
+        self._launches = 0
         self._base = base_environment(own)
         self._host = host
         self.descriptor_limit = DescriptorLimit(limit)
@@ -69,9 +72,12 @@ class SubprocessRunner:
             raise
         finally:
             close_all(made.theirs)
+        self._launches += 1
+        brand = self._mark.brand(self._launches)
+        brand.put(pid)
         self.descriptor_limit.put_back(pid)
         ours = made.ours
-        return Launched(pid=pid, channel=ours[SOCKET], life=ours[LIFE], stdout=ours[1], stderr=ours[2])
+        return Launched(pid=pid, brand=brand, channel=ours[SOCKET], life=ours[LIFE], stdout=ours[1], stderr=ours[2])
 
     def _spawn(self, order: Order, descriptors: Mapping[int, int]) -> int:
         interpreter = order.interpreter or sys.executable

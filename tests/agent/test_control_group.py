@@ -1,14 +1,11 @@
 """Control groups of real processes: one call ends all of them, strangers and the living stay."""
 
 import os
-import signal
 import subprocess
-import threading
 from collections.abc import Iterator
 
 import pytest
 
-from agent.containment import Containment, Moved
 from agent.control_group import ControlGroup, group_of, group_of_supervisor
 from agent.leftovers import Mark, group_name, left_groups, sweep
 from agent.process_tree import Process, facts, is_alive, this_process
@@ -122,34 +119,3 @@ def test_the_group_of_a_supervisor_is_known_by_its_number_alone(made: list[Contr
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         group = group_of_supervisor(process.pid)
         assert group is not None and group.path == whole.path, "also as a zombie"
-
-
-def test_a_process_is_moved_before_its_number_may_be_given_up(made: list[ControlGroup], around: ControlGroup) -> None:
-    posted: list[Moved] = []
-    containment = Containment(a_group(made, around, mark_of(this_process())), post=posted.append)
-    with subprocess.Popen(["sleep", "60"]) as process:
-        containment.put("r/1", process.pid)
-        settled = threading.Thread(target=containment.settle, args=("r/1",))
-        settled.start()
-        settled.join(0.05)
-        assert settled.is_alive() and not containment.holds("r/1"), "nobody has moved it yet"
-        containment.start()
-        settled.join(5)
-        wait_until(lambda: posted == [Moved("r/1")])
-        assert containment.holds("r/1") and containment.owner(process.pid) == "r/1"
-        containment.kill("r/1")
-        assert process.wait(5) == -signal.SIGKILL
-    containment.forget("r/1")
-    assert not containment.holds("r/1")
-
-
-def test_a_process_that_ended_before_it_was_moved_holds_nothing_up(
-    made: list[ControlGroup], around: ControlGroup
-) -> None:
-    posted: list[Moved] = []
-    containment = Containment(a_group(made, around, mark_of(this_process())), post=posted.append)
-    containment.start()
-    containment.put("r1", DEAD.pid)
-    containment.settle("r1")
-    wait_until(lambda: posted == [Moved("r1")])
-    assert not containment.holds("r1")

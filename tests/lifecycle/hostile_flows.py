@@ -104,9 +104,6 @@ FLOWS = {
     "raises_too_much": Hostile(body="raise ValueError('x' * 50_000_000)", state=State.FAILED, reason="xxx"),
 }
 
-HIDING = ("leaves_a_daemon_without_environment", "becomes_a_daemon", "hides_in_a_container", "closes_everything")
-"""What leaves processes that nothing but a control group tells from those of other runs."""
-
 
 def text_of(flows: Mapping[str, Hostile], *, then: str = "") -> str:
     """A file with these flows; `then` is what each does after its deed."""

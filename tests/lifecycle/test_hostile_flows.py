@@ -11,8 +11,8 @@ import pytest
 
 from agent.control_group import mounted
 from queues.states import State
-from tests.lifecycle.hostile_flows import FLOWS, HIDING, Hostile, text_of
-from tests.lifecycle.worksite import Site, is_running, members_of, processes_of
+from tests.lifecycle.hostile_flows import FLOWS, Hostile, text_of
+from tests.lifecycle.worksite import Site, below, groups_of, is_running, processes_of
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_until
 
@@ -66,7 +66,7 @@ def test_a_hostile_flow_ends_as_it_deserves_and_nothing_of_it_is_left(scene: Sce
     run = scene.site.run(run_id)
     assert (run.state, run.attempt) == (FLOWS[name].state, 1), scene.site.told(run_id)
     assert FLOWS[name].reason in run.reason
-    assert not members_of(run_id) and not processes_of(run_id)
+    assert not processes_of(run_id)
 
 
 def test_of_all_that_hostile_flows_left_behind_nothing_runs_and_others_were_not_disturbed(scene: Scene) -> None:
@@ -74,6 +74,9 @@ def test_of_all_that_hostile_flows_left_behind_nothing_runs_and_others_were_not_
     assert len(left) >= sum(hostile.left for hostile in FLOWS.values())
     assert sorted(scene.site.notes("ran")) == sorted(FLOWS)
     assert not [pid for pid in left if is_running(pid)], "and the quiet run still held its slot beside them"
+    supervisor = scene.site.supervisor(scene.site.keepers[0])
+    for group in groups_of(supervisor):
+        assert set(group.members()) == {supervisor, *below(supervisor)} and len(below(supervisor)) == 1
     (scene.site.folder / "enough").touch()
     quiet = scene.site.until(scene.quiet, State.COMPLETED)
     assert quiet.attempt == 1 and scene.site.store.records.data(quiet.id, "result") == b'"undisturbed"'
@@ -86,24 +89,49 @@ def test_too_large_a_result_is_shown_and_not_kept(scene: Scene) -> None:
 
 
 @pytest.mark.slow
-def test_where_groups_are_not_permitted_the_process_tree_does(site: Site) -> None:
-    flows = {name: hostile for name, hostile in FLOWS.items() if hostile.left and name not in HIDING}
-    played = play(site, flows, within=without_groups())
-    assert "ends_runs_by='process tree'" in site.log_of_agents()
+def test_where_groups_are_not_permitted_the_process_tree_and_the_brands_do(site: Site) -> None:
+    played = play(site, FLOWS, within=without_groups())
+    assert "ends_runs_by='process tree'" in (site.folder / "agent-0.log").read_text()
     for name, run_id in played.runs.items():
         assert site.run(run_id).state == FLOWS[name].state and not processes_of(run_id)
     left = [int(pid) for pid in site.notes("daemons")]
-    assert len(left) >= sum(hostile.left for hostile in flows.values()) and not [p for p in left if is_running(p)]
+    assert len(left) >= sum(hostile.left for hostile in FLOWS.values()) and not [p for p in left if is_running(p)]
 
 
-def test_without_groups_what_hides_is_ended_with_the_last_run_that_it_may_be_of(site: Site) -> None:
-    name = "leaves_a_daemon_without_environment"
-    played = play(site, {name: FLOWS[name]}, within=without_groups())
-    (hidden,) = map(int, site.notes("daemons"))
-    assert is_running(hidden), "it may be the quiet run's"
-    (site.folder / "enough").touch()
-    site.until(played.quiet, State.COMPLETED)
-    wait_until(lambda: not is_running(hidden), 1.0)
+@pytest.mark.slow
+def test_a_fork_bomb_is_ended_while_it_forks(site: Site) -> None:
+    group = Path(f"/sys/fs/cgroup/pids/headgate-test-{os.getpid()}")
+    if not os.access(group.parent, os.W_OK):
+        pytest.skip("no group with a limit of processes may be made here: a fork bomb would take the machine along")
+    group.mkdir()
+    try:
+        (group / "pids.max").write_text("150")
+        site.deploy(
+            """
+            from orchestrator import flow
+            @flow
+            def main():
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                note("bombs", os.getpid())
+                while True:
+                    try:
+                        if os.fork() == 0:
+                            os.setsid()
+                    except OSError:
+                        pass
+            """
+        )
+        keeper = site.start_agent(name="a1", within=["sh", "-c", f'echo $$ > {group}/cgroup.procs && exec "$@"', "sh"])
+        (run_id,) = site.submit()
+        site.until_noted("bombs")
+        wait_until(lambda: int((group / "pids.current").read_text()) >= 140, 10)
+        site.store.records.cancel(run_id, actor="a_test")
+        site.until(run_id, State.CANCELLED, within=30)
+        assert not processes_of(run_id) and set(below(keeper.pid)) == {site.supervisor(keeper)}
+    finally:
+        site.close()
+        wait_until(lambda: not (group / "cgroup.procs").read_text())
+        group.rmdir()
 
 
 @pytest.mark.slow
@@ -140,7 +168,7 @@ def test_a_flow_that_takes_too_much_memory_is_named_for_it_and_the_agent_lives(s
         (run_id,) = site.submit()
         run = site.until(run_id, State.CRASHED, within=20)
         assert "out of memory" in run.reason and "the kernel counted an OOM kill" in run.reason
-        assert keeper.poll() is None and not members_of(run_id)
+        assert keeper.poll() is None
     finally:
         site.close()
         wait_until(lambda: not (group / "cgroup.procs").read_text())

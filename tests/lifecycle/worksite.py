@@ -188,12 +188,6 @@ def groups_of(supervisor: int) -> list[ControlGroup]:
     return [group for group in all_groups() if f":{supervisor}." in group.name]
 
 
-def members_of(run_id: str) -> list[int]:
-    """The living processes in the control groups of a run."""
-    groups = [group.below(f"run:{run_id}") for group in all_groups()]
-    return [pid for group in groups for pid in group.members()]
-
-
 def processes_of(run_id: str) -> list[int]:
     """The living processes that carry the mark of a run."""
     marked = [pid for pid in all_processes() if environment_value(pid, RUN_VARIABLE) == run_id]
