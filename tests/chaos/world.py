@@ -54,7 +54,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 }
 """Deployments: what differs from a plain one of the flow of their name."""
 
-BIGGEST_DISK = "1g"
+BIGGEST_DISK = "4g"
 FAILURES = (HeadgateQueueError, RedisError, OSError)
 """What a call of the harness's own may end in while Redis is away."""
 
