@@ -143,7 +143,7 @@ class Real:
 
     def _hurt(self, what: str, kinds: str) -> None:
         """Kill or freeze one of those that live and were not frozen before: of agents, one that just claimed."""
-        fit = sorted(name for name in self.family.alive if name[0] in kinds and name not in self.busy)
+        fit = sorted(name for name in [*self.family.alive] if name[0] in kinds and name not in self.busy)
         if kinds != "s" and time.monotonic() < self.faults_until:
             self._look()
             fit = [agent for agent in [*self.held.values()][-6:] if agent in fit]
