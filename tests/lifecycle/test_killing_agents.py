@@ -4,6 +4,8 @@ import os
 import signal
 import time
 
+import pytest
+
 from agent.leftovers import AGENT_VARIABLE
 from agent.process_tree import environment_value
 from queues.presence import Presence
@@ -158,3 +160,34 @@ def test_a_run_that_kills_its_agent_again_and_again_is_given_up(site: Site) -> N
     (run_id,) = site.submit()
     run = site.until(run_id, State.CRASHED, within=20)
     assert run.lost >= 2 and not processes_of(run_id)
+
+
+@pytest.mark.slow
+def test_a_frozen_idle_agent_loses_its_name_and_ends_when_it_comes_back(site: Site) -> None:
+    old = site.agent()
+    frozen = [old.pid, site.supervisor(old)]
+    for pid in frozen:
+        os.kill(pid, signal.SIGSTOP)
+    heir = site.agent()  # once the old one has been silent for lease and grace
+    instance = site.instance("a1")
+    for pid in frozen:
+        os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: old.poll() is not None, 10, message=site.log_of_agents)
+    assert site.instance("a1") == instance and site.holder("a1") == site.supervisor(heir)
+    run_id, _ = hang(site)
+    assert site.run(run_id).agent == "a1"
+
+
+@pytest.mark.slow
+def test_the_heir_of_a_frozen_agent_sweeps_what_that_left_and_its_keeper_gives_up(site: Site) -> None:
+    old = site.agent()
+    run_id, tree = hang(site)
+    supervisor = site.supervisor(old)
+    for pid in (old.pid, supervisor):
+        os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: not is_running(supervisor), 5.0, message="the kernel's timer to end the frozen supervisor")
+    heir = site.agent()
+    assert not any(map(is_running, tree)), "swept before the name was taken"
+    site.until(run_id, State.COMPLETED, within=5)
+    os.kill(old.pid, signal.SIGCONT)
+    assert old.wait(15) == 4 and heir.poll() is None
