@@ -69,9 +69,9 @@ class Nursery:
         return bool(got)
 
     def _start(self, order: dict[str, Any]) -> None:
-        pid = os.fork()
+        parent, pid = os.getpid(), os.fork()
         if pid == 0:
-            become(order, self.folder)
+            become(order, self.folder, parent)
         fd = os.pidfd_open(pid)
         self.names[order["name"]], self.of_fd[fd] = (pid, fd), order["name"]
         self.poll.register(fd, select.POLLIN)
@@ -91,11 +91,13 @@ def tell(**event: Any) -> None:
     os.write(1, json.dumps(event).encode() + b"\n")
 
 
-def become(order: dict[str, Any], folder: Path) -> None:
+def become(order: dict[str, Any], folder: Path, parent: int) -> None:
     """Be the role that was ordered, in a process that was just forked, until its end."""
     code = 1
     try:
         die_with_parent()
+        if os.getppid() != parent:  # it died before it could be said that this one is to die with it
+            os._exit(code)
         log = os.open(folder / f"{order['name']}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         nothing = os.open(os.devnull, os.O_RDONLY)
         for fd, mine in ((nothing, 0), (log, 1), (log, 2)):

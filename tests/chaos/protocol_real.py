@@ -72,7 +72,7 @@ class Real:
         self.names = size.agents
         self.busy: dict[str, float] = {}
         """Who was frozen or killed already, and when to let it go on."""
-        self.redis_back = 0.0
+        self.redis_back = self.killed_at = 0.0
         self.held: dict[str, str] = {}
         self.looked = 0
         self.faults_until = time.monotonic() + size.seconds
@@ -137,6 +137,7 @@ class Real:
         elif what == "kill redis":
             self.history.fault(what)
             self.server.kill()
+            self.killed_at = time.time()
             self.redis_back = time.monotonic() + self.rng.uniform(0.0, 0.3)
         else:
             self._hurt(what, "s" if what == "kill scheduler" else "ab")
@@ -172,6 +173,8 @@ class Real:
         if self.redis_back and now >= self.redis_back:
             self.redis_back = 0.0
             self.server.start()
+            # What it acknowledged while an fsync was under way may be gone, as after a loss of power.
+            self.collector.cut(self.killed_at)
         for name in self.family.take_lost():
             self.busy.pop(name, None)
             self._start(name if name[0] == "s" or self.rng.random() > NEW_NAME else self._new_name())

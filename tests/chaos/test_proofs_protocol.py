@@ -10,7 +10,7 @@ from tests.chaos.proof import Options, find
 @pytest.mark.slow
 def test_real_processes_that_die_break_no_promise() -> None:
     proof = find("n01").prove(Options(seed=1, scale=0.04))
-    assert proof.met, proof.measured
+    assert "all 0 in" in proof.measured, proof.measured
     assert proof.occurred["leases expired"] > 0
     assert proof.occurred["calls sent again"] > 0
 

@@ -75,7 +75,7 @@ class RedisServer:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=die_with_parent
             )
-        wait_until(self._answers, within=10, message=lambda: f"redis-server to start: {self.log()}")
+        wait_until(self._answers, within=30, message=lambda: f"redis-server to start: {self.log()}")
         return self
 
     def _answers(self) -> bool:

@@ -29,5 +29,8 @@ def prove(options: Options) -> Proof:
     print(report.table(), flush=True)
     names = {"lost": "I1", "finished twice": "I7", "over a limit": "I2", "stuck": "I5", "owners and tokens": "I3"}
     found = [f"{what} {len(report.rows[name].violations)}" for what, name in names.items()]
+    tail = len(report.rows["I1"].notes)
     measured = f"{', '.join(found)}, all {report.violations} in {took:.0f} s"
-    return Proof(met=report.violations == 0 and took <= LONGEST, measured=measured, occurred=report.occurred())
+    if tail:
+        measured += f"; and {tail} that Redis had acknowledged while its fsync ran, when it was killed"
+    return Proof(met=not report.violations + tail and took <= LONGEST, measured=measured, occurred=report.occurred())
