@@ -47,9 +47,11 @@ class Kind:
 class Nemesis:
     """Strikes while `step` is called; `heal` undoes everything at once."""
 
-    def __init__(self, world: World, *, seed: int) -> None:
+    def __init__(self, world: World, *, seed: int, pace: float = 1.0) -> None:
         self.world = world
         self.random = random.Random(seed)
+        self._pace = pace
+        """How many times longer the pauses between faults are than usual."""
         self.opening: list[Kind] = []
         """What strikes first, each once and with time to show what comes of it; so that it surely occurs."""
         self.swift: list[Kind] = []
@@ -80,12 +82,12 @@ class Nemesis:
                 self._next["swift"] = now + OPENING_SECONDS
         elif now >= self._next["swift"]:
             self._draw(self.swift)
-            self._next["swift"] = now + self.random.uniform(*SWIFT_SECONDS)
+            self._next["swift"] = now + self._pace * self.random.uniform(*SWIFT_SECONDS)
         if self.redis_busy:
-            self._next["slow"] = now + self.random.uniform(*REDIS_SECONDS)
+            self._next["slow"] = now + self._pace * self.random.uniform(*REDIS_SECONDS)
         elif now >= self._next["slow"] and self.slow:
             self._draw(self.slow)
-            self._next["slow"] = now + self.random.uniform(*REDIS_SECONDS)
+            self._next["slow"] = now + self._pace * self.random.uniform(*REDIS_SECONDS)
 
     def follow_up(self) -> None:
         """Do what earlier faults left to be done by now."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.chaos.proof import Options, Proof
-from tests.chaos.real import LONG, Plan, run
+from tests.chaos.real import LONG, LONG_PACE, Plan, run
 from tests.chaos.table import ENOUGH_OF_A_CELL
 
 TARGET = "real processes under 3,000 faults of at least 15 kinds, 50,000 runs: 0 violations"
@@ -14,7 +14,12 @@ def prove(options: Options) -> Proof:
     """Chaos for an hour at full scale; prints the whole table, names what a cell of kind and state lacks."""
     runs, faults = options.count(int(LONG["runs"])), options.count(int(LONG["faults"]))
     plan = Plan(
-        seed=options.seed, seconds=max(20.0, LONG["seconds"] * options.scale), runs=runs, faults=faults, told=True
+        seed=options.seed,
+        seconds=max(20.0, LONG["seconds"] * options.scale),
+        runs=runs,
+        faults=faults,
+        pace=LONG_PACE,
+        told=True,
     )
     result = run(plan)
     for line in result.lines():
