@@ -40,8 +40,8 @@ def version(output: Output) -> None:
             "redis_url": address,
             "redis_version": redis_version,
             "rq_key_prefix": Keys(chosen.prefix).rq,
-            "installation": installation,
             "profile": "default",
+            "installation": installation,
         }
     )
 

@@ -132,7 +132,7 @@ def test_a_hundred_thousand_lines_arrive_in_order_without_a_gap(site: Site) -> N
                 print(number)
         """
     )
-    site.agent()
+    site.agent(lease_seconds=30.0)
     (run_id,) = site.submit()
     site.until(run_id, State.COMPLETED, within=30)
     lines = site.store.logs.read(run_id, limit=1_000_000)

@@ -111,6 +111,7 @@ def test_a_home_that_is_a_file_is_exit_1_with_path_and_reason(tmp_path: Path) ->
 
 def test_version_answers_with_and_without_redis(headgate: Headgate, offline: Headgate) -> None:
     keys = ["version", "python", "home", "redis_url", "redis_version", "rq_key_prefix", "profile"]
+    keys.append("installation")
     there = headgate.json("version")
     assert list(there) == keys and there["redis_version"] and there["rq_key_prefix"] == "{headgate}:rq"
     gone = offline.with_settings(HEADGATE_REDIS_URL="redis://ann:s3cret@127.0.0.1:1")("version", "-o", "json")
