@@ -5,7 +5,6 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-
 TOLD_EVERY_SECONDS = 60.0
 MOST_CAUSES = 100
 _told: dict[tuple[str, str], float] = {}

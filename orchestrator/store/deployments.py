@@ -38,7 +38,7 @@ class DeploymentRecord:
     updated_us: int
     schedules: tuple[Standing, ...]
     problem: HeadgateQueueError | None = None
-    """Why it can not be worked with: a newer version wrote it, or its spec is none. The spec has only its names then."""
+    """Why it can not be worked with: a newer version wrote it, or its spec is none, and has only its names then."""
 
 
 @dataclass(frozen=True, kw_only=True)
