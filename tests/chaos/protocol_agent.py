@@ -29,6 +29,7 @@ RELEASED, FAILED, MOST_RETRIES = 0.08, 0.03, 2
 EPOCH = time.time() - time.monotonic()
 LONG = 0.15
 MOST_BATCHES = 3
+POLL = 0.08
 QUEUES = ("bulk", "narrow", "tagged")
 
 
@@ -154,7 +155,7 @@ class ProtocolAgent:
         for claim in reply.claims:
             self.flows[claim.run_id] = Flow(claim=claim, lease_from=sent)
         if len(self.flows) < self.limit:
-            self.claim_at = self.clock() + max(0.03, reply.hold_us / 1_000_000)
+            self.claim_at = self.clock() + max(POLL, reply.hold_us / 1_000_000)
 
     def _claimed(self, claim_id: str, count: int) -> ClaimReply:
         """Send a claim, and note what it took although nobody may hear the answer."""
@@ -213,6 +214,7 @@ class ProtocolAgent:
         word = str(answer if isinstance(answer, Answer) else answer.answer)
         self._ack(flow.verb, sent, flow.call, [flow.claim.run_id], word, token=flow.claim.token)
         del self.flows[flow.claim.run_id]
+        self.claim_at = self.clock()
 
     def _ending(self, flow: Flow) -> Call:
         chance = self.rng.random()

@@ -128,7 +128,7 @@ def run_agent(order: dict[str, Any], folder: Path) -> None:
     )
     store = Store(connect(order["url"], greet=greeting, eager=False), silent_seconds=LEASE + GRACE)
     network = Network(rng, clock, note)
-    agent = ProtocolAgent(store, order["name"], rng, network, note, clock, limit=8, pid=pid, long=0.04, wordy=0.2)
+    agent = ProtocolAgent(store, order["name"], rng, network, note, clock, limit=8, pid=pid, long=0.04, wordy=0.1)
     timer, shift = DeadManTimer(), boot_time() - clock()
     while True:
         if returned:

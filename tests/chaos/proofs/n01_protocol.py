@@ -9,7 +9,7 @@ from tests.chaos.proof import Options, Proof
 from tests.chaos.protocol_real import Real, Size
 
 TARGET = "10,000 runs, 500 kills of agents, 50 freezes, 10 kills of Redis, 20 of schedulers, 90 s: 0 violations"
-SECONDS, LONGEST = 62.0, 90.0
+SECONDS, LONGEST = 58.0, 90.0
 
 
 def prove(options: Options) -> Proof:
