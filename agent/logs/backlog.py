@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.store.tasks import TaskRecord
 
-MEMORY_BYTES = 2 << 20
+MEMORY_BYTES = 1 << 19
 """What is held in memory of lines that are on disk; with more waiting, lines are only on disk."""
 
 

@@ -2,7 +2,8 @@
 
 A disk that is full, read-only or broken costs no run anything but memory: lines stay in memory, which bounds how much
 is read of what runs write, and the agent claims nothing until there is room again. A disk that stalls stops this
-thread and no other. What the page cache holds survives the death of every process, not that of the machine.
+thread and no other. What the page cache holds survives the death of every process, but not that of the machine: of
+what waits on the disk alone, half a MiB at most is nowhere else.
 """
 
 import errno
@@ -24,6 +25,9 @@ from orchestrator.store.run_logs import packed
 SEGMENT_BYTES = 4 << 20
 """A file that has grown so far is followed by another: kept lines are removed file by file."""
 
+SYNC_BYTES = 1 << 19
+"""How much may wait in the page cache alone."""
+
 RETRY_SECONDS = 1.0
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
@@ -43,12 +47,20 @@ class Files:
     log: Unshipped
     segments: list[Segment] = field(default_factory=list)
     fd: int | None = None
+    unsynced: bool = False
+    """Lines in the last file stand nowhere but in the page cache."""
 
     def seal(self) -> None:
         """Write no more to the last file."""
         if self.fd is not None:
             os.close(self.fd)
             self.fd = None
+
+    def sync(self) -> None:
+        """Have the last file stand on the disk; raises OSError."""
+        if self.fd is not None and self.unsynced:
+            os.fdatasync(self.fd)
+        self.unsynced = False
 
 
 class Spooling(threading.Thread):
@@ -67,6 +79,7 @@ class Spooling(threading.Thread):
         self._inbox: SimpleQueue[Batch | Ended | None] = SimpleQueue()
         self._files: dict[tuple[str, int], Files] = {}
         self._look_at = 0.0
+        self._unsynced = 0
         self._at_quota = False
         self.full = False
         """Whether the disk takes nothing."""
@@ -111,6 +124,20 @@ class Spooling(threading.Thread):
         on_disk_only = self._backlog.put(files.log, lines, batch.tasks)
         if on_disk_only or lines is None:
             self._post(Progress(*key, freed=batch.size))
+        if on_disk_only and lines is not None:
+            files.unsynced = True
+            self._unsynced += lines.frame
+            self._sync()
+
+    def _sync(self) -> None:
+        if self._disk is None or self._unsynced < SYNC_BYTES:
+            return
+        self._unsynced = 0
+        try:
+            for files in self._files.values():
+                files.sync()
+        except OSError as error:
+            self._set_full(self._disk, error)
 
     def _written(self, files: Files, batch: Batch) -> Lines | None:
         try:
@@ -153,6 +180,9 @@ class Spooling(threading.Thread):
                 return segment
 
     def _begin(self, disk: SpoolDisk, files: Files, name: str, data: bytes) -> Segment:
+        files.sync()
+        files.seal()
+        self._tidy(disk, files)
         folder = disk.folder()
         fd = folder.create(name)
         try:
@@ -161,8 +191,6 @@ class Spooling(threading.Thread):
             os.close(fd)
             folder.remove(name)
             raise
-        files.seal()
-        self._tidy(disk, files)
         files.fd, segment = fd, Segment(name=name, size=len(HEAD) + len(data), shipped=len(HEAD))
         files.segments.append(segment)
         disk.count(segment.size)

@@ -4,6 +4,7 @@ import os
 import stat
 import threading
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -55,6 +56,22 @@ def test_an_outage_costs_little_memory_however_much_is_written(spool: SpoolScene
     spool.ship()
     assert spool.freed() == written and len(spool.files()) >= 1
     assert spool.numbers(run)[0] == 1 and spool.numbers(run)[-1] == 40_000
+
+
+def test_of_what_waits_on_the_disk_alone_little_stands_nowhere_but_in_the_page_cache(
+    spool: SpoolScene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stands: list[int] = []
+    monkeypatch.setattr(os, "fdatasync", lambda fd: stands.append(os.fstat(fd).st_size))
+    run = spool.a_run()
+    spool.write(run, 1, 10)
+    spool.until_written()
+    assert stands == [], "what is in memory, too, costs no wait for the disk"
+    for first in range(11, 40_011, 1000):
+        spool.write(run, first, 1000, 100)
+    spool.until_written()
+    longest = max(after - before for before, after in pairwise([0, *stands]))
+    assert len(stands) > 4 and longest <= MIB + 130_000
 
 
 def test_small_batches_that_waited_on_the_disk_go_together(spool: SpoolScene, monkeypatch: pytest.MonkeyPatch) -> None:
