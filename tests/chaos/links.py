@@ -109,7 +109,8 @@ class Link:
             if self.silent:
                 continue
             self.waits = self.waits or b"BLPOP" in data or b"SUBSCRIBE" in data
-            self.fires = self.armed == RESET or (self.armed == SWALLOW and b"EVAL" in data)
+            # A long script comes in several pieces, and only the first of them names the command.
+            self.fires = self.fires or self.armed == RESET or (self.armed == SWALLOW and b"EVAL" in data)
             self.to_server.write(data)
             await self.to_server.drain()
         await self.weather.hold_up(self.door)

@@ -189,7 +189,7 @@ class Proxy:
         for door in self.doors.values():
             door.until.clear()
             for link in list(door.links):
-                link.armed = None
+                link.armed, link.fires = None, False
                 if link.silent:
                     link.silent = False
                     link.reset()
