@@ -116,11 +116,12 @@ class Printing:
 
     def cut(self, runs: list[str]) -> None:
         """Reset every connection, every other time with a refusal of new ones for a while."""
-        self.cuts -= 1
+        struck = len(self.door.links) > 0
+        self.cuts -= struck
+        self.faults["cuts"] += struck
         if self.cuts % 2:
-            self.faults["cuts"] += self.proxy.strike("agents", CUT) > 0
+            self.proxy.strike("agents", CUT)
             return
-        self.faults["cuts"] += len(self.door.links) > 0
         self.proxy.shut()
         until = self.site.store.scripts.now_us() + self.random.uniform(100_000, 1_500_000)
         wait_until(lambda: self.site.store.scripts.now_us() > until)
