@@ -20,8 +20,8 @@ from tests.chaos.world import World
 SWIFT_SECONDS = (0.1, 0.45)
 """Between two faults of processes or connections."""
 
-OPENING_SECONDS = 2.6
-"""Longer than a lease and its grace."""
+OPENING_SECONDS = 6.0
+"""Longer than a lease and its grace, also when the scheduler has just begun and lets nothing expire for as long."""
 
 REDIS_SECONDS = (3.5, 7.5)
 """Between the end of a fault of Redis and the next."""
@@ -79,8 +79,9 @@ class Nemesis:
         if self.opening:
             if self._strike(self.opening[0]):
                 del self.opening[0]
-                self._next["swift"] = now + OPENING_SECONDS
-        elif now >= self._next["swift"]:
+                self._next = dict.fromkeys(self._next, now + OPENING_SECONDS)
+            return
+        if now >= self._next["swift"]:
             self._draw(self.swift)
             self._next["swift"] = now + self._pace * self.random.uniform(*SWIFT_SECONDS)
         if self.redis_busy:

@@ -11,7 +11,7 @@ from typing import Any
 from queues.states import HELD
 from tests.chaos.gone import Living
 from tests.chaos.links import KINDS, LASTING
-from tests.chaos.nemesis import Kind, Nemesis, Unsuitable
+from tests.chaos.nemesis import OPENING_SECONDS, Kind, Nemesis, Unsuitable
 from tests.chaos.roles import LEASE, Role
 from tests.chaos.world import FAILURES, QUEUES, World
 
@@ -110,8 +110,8 @@ class ProcessFaults:
         role = self._agent()
         if self._state(role) == "idle":
             raise Unsuitable
-        self._world.down(role, 2 * LEASE)
-        return self._kill_both(role, 2 * LEASE)
+        self._world.down(role, OPENING_SECONDS)
+        return self._kill_both(role, OPENING_SECONDS)
 
     def _kill_agent(self) -> Told:
         role = self._agent()
