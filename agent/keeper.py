@@ -4,8 +4,7 @@ Duties:
 1. Start the supervisor in a session of its own, so that Ctrl-C of a terminal reaches the keeper only.
 2. Pass SIGTERM, SIGINT and SIGHUP on as SIGTERM; a second one makes the supervisor stop waiting for its runs.
 3. When the supervisor dies, kill whatever is left of its tree (this process adopts every orphan below it) and of its
-   control group, then start it again: after 1 s, doubling to 30 s while it keeps dying, from 1 s again once one has
-   lived for 60 s.
+   control group, then start it again: after 0.25 s, doubling to 30 s while it keeps dying, anew once one has lived 60 s.
 4. End with the supervisor's exit code when that was a clean end (0) or a refusal that a new try cannot cure (2 to 5).
 5. Reap every child, also as process 1 of a container.
 
@@ -33,7 +32,7 @@ FINAL = (0, 2, 3, 4, 5)
 UNFIT = 2
 """The exit code where an agent can not work at all."""
 
-FIRST_PAUSE = 1.0
+FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 30.0
 STEADY_SECONDS = 60.0
 SUPERVISOR = "from agent.process import main; main()"

@@ -35,10 +35,10 @@ def generated_lua() -> str:
 
     moves = [("", after) for after in sorted(INITIAL)]
     moves += [(before, after) for before, onward in TRANSITIONS.items() for after in sorted(onward)]
-    edges = "".join(f"['{before}>{after}']=true," for before, after in moves)
+    edges = "".join(f" {before}>{after} " for before, after in moves)
     data = "".join(f"\\{byte:03d}" for byte in RQ_JOB_DATA)
     return (
-        f"local EDGES = {{{edges}}}\n"
+        f"local EDGES = '{edges}'\n"
         f"local HELD = {{{names(HELD)}}} local TERMINAL = {{{names(TERMINAL)}}}\n"
         f"local STATES = {{{names(frozenset(State))}}}\n"
         f"local SCHEMA = {{run={schemas.RUN}, queue={schemas.QUEUE}, agent={schemas.AGENT}, answer={schemas.ANSWER}, "

@@ -176,7 +176,7 @@ local function rewrite(run, changes)
 end
 
 ------------------------------------------------------------------------ the one way to change a state
-local function may(run, to) return EDGES[(run.state or '') .. '>' .. to] == true end
+local function may(run, to) return string.find(EDGES, ' ' .. (run.state or '') .. '>' .. to .. ' ', 1, true) ~= nil end
 
 local function refuse_move(run)
   return refuse('refused', {run = run.id, state = run.state, since = tonumber(run.ended or run.created)})

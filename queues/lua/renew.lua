@@ -27,10 +27,28 @@ local function overdue(run)
   return NOW - taken > A.start_timeout_us
 end
 
+local extended = {} -- for one ZADD of leases: deadline, id …
+
+local function extend(id, queue)
+  leases[queue] = leases[queue] or lease_us(queue, A.lease_us)
+  deadlines[id] = NOW + leases[queue]
+  extended[#extended + 1] = us(deadlines[id])
+  extended[#extended + 1] = id
+end
+
+-- Nearly all are RUNNING under this very claim, and extending those needs no more of the record than this.
+local function plainly(id, token, claim)
+  local found = redis.pcall('HMGET', P .. 'run:' .. id, 'claim', 'token', 'state', 'queue')
+  local queue = found[4]
+  if found[1] ~= claim or found[2] ~= us(token) or found[3] ~= 'RUNNING' or not queue or #queue >= BITE then return false end
+  extend(id, queue)
+  return true
+end
+
 local function renew(id, token, claim, confirmed)
+  if plainly(id, token, claim) then return end
   local run, problem = reach(id)
-  -- Nearly all are RUNNING, and what is done to those needs no more of the record than this.
-  if run and (run.state ~= 'RUNNING' or not run.queue) then problem = flaw(run, problem) end
+  if run then problem = flaw(run, problem) end
   if problem then table.insert(lost, id) return end
   if run and HELD[run.state] and run.claim == claim and run.token ~= us(token) then
     condemn(run, 'agent:' .. A.agent, 'its token is ' .. (run.token or 'missing') .. ', its claim was given ' .. us(token))
@@ -44,13 +62,19 @@ local function renew(id, token, claim, confirmed)
   end
   if overdue(run) then table.insert(stalled, id) return end
   if run.state == 'CANCELLING' then table.insert(cancelling, id) end
-  leases[run.queue] = leases[run.queue] or lease_us(run.queue, A.lease_us)
-  deadlines[id] = NOW + leases[run.queue]
-  call('ZADD', P .. 'leases', us(deadlines[id]), id)
+  extend(id, run.queue)
 end
 
 local WORKER_TTL = 90 -- seconds that rq tools show an agent which fell silent
+local SHOWN_FOR = 30000000 -- microseconds after which what rq tools read is written again though nothing changed
 local SHOWN = 20 -- runs of an agent that rq tools see; the rest would only cost
+
+-- What rq tools would see: the claims of the runs shown, and in which half minute.
+local function view()
+  local seen = {us(math.floor(NOW / SHOWN_FOR))}
+  for i = 1, math.min(#A.held, SHOWN) do seen[i + 1] = A.held[i][3] end
+  return redis.sha1hex(table.concat(seen, ' '))
+end
 
 -- What rq tools read about a worker stands in keys of its own, which expire when the agent falls silent.
 local function show_rq(worker)
@@ -73,22 +97,24 @@ end
 -- The agent registers again when Redis does not know it, or another instance has its name by now.
 local function heartbeat()
   local key, worker = P .. 'agent:' .. A.agent, P .. 'rq:worker:' .. A.agent
-  local instance = call('HGET', key, 'instance')
+  local instance, shown, request = unpack(call('HMGET', key, 'instance', 'shown', 'request'))
   if not instance or A.info.instance and A.info.instance ~= instance then return false end
   if call('EXISTS', worker) == 0 then return false end
-  local flat = {'state', A.state, 'seen', AT}
+  local now_shown = view()
+  local flat = {'state', A.state, 'seen', AT, 'shown', now_shown}
   for name, value in pairs(A.info) do
     flat[#flat + 1] = name
     flat[#flat + 1] = value
   end
   call('HSET', key, unpack(flat))
   call('ZADD', P .. 'agents', AT, A.agent)
-  show_rq(worker)
-  return true, call('HGET', key, 'request') or nil
+  if shown ~= now_shown then show_rq(worker) end
+  return true, request or nil
 end
 
 even_when_full()
 for _, held in ipairs(A.held) do renew(unpack(held)) end
+if #extended > 0 then call('ZADD', P .. 'leases', unpack(extended)) end
 local registered, request = heartbeat()
 return done({
   deadlines = deadlines, lost = lost, cancelling = cancelling, stalled = stalled, registered = registered, request = request,

@@ -7,13 +7,13 @@ from agent.keeper import FINAL, exit_code, how_it_ended, next_pause
 
 def test_the_pause_doubles_to_thirty_seconds_while_supervisors_die_young() -> None:
     pauses = [0.0]
-    for _ in range(7):
+    for _ in range(9):
         pauses.append(next_pause(pauses[-1], lived=2.0))
-    assert pauses[1:] == [1, 2, 4, 8, 16, 30, 30]
+    assert pauses[1:] == [0.25, 0.5, 1, 2, 4, 8, 16, 30, 30]
 
 
 def test_a_supervisor_that_lived_for_a_minute_begins_anew() -> None:
-    assert next_pause(30.0, lived=61.0) == 1.0
+    assert next_pause(30.0, lived=61.0) == 0.25
 
 
 def test_ends_are_told_in_words() -> None:
