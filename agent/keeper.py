@@ -4,7 +4,7 @@ Duties:
 1. Start the supervisor in a session of its own, so that Ctrl-C of a terminal reaches the keeper only.
 2. Pass SIGTERM, SIGINT and SIGHUP on as SIGTERM; a second one makes the supervisor stop waiting for its runs.
 3. When the supervisor dies, kill whatever is left of its tree (this process adopts every orphan below it) and of its
-   control group, then start it again: after 0.25 s, doubling to 30 s while it keeps dying, anew once one has lived 60 s.
+   control group, then start it again: after 0.25 s, doubling to 30 s while it keeps dying, anew once one lived 60 s.
 4. End with the supervisor's exit code when that was a clean end (0) or a refusal that a new try cannot cure (2 to 5).
 5. Reap every child, also as process 1 of a container.
 
