@@ -164,7 +164,8 @@ def environment(home: Path) -> dict[str, str]:
     """This shell's variables with a Headgate of the checkout's own, never the one the user otherwise works with."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADGATE_")}
     # Short enough that Ctrl-C ends everything within 5 s; what ran goes back to its queue and on at the next start.
-    return kept | {"HEADGATE_HOME": str(home), "HEADGATE_DRAIN_SECONDS": "1", "HEADGATE_KILL_SECONDS": "1"}
+    own = {"HEADGATE_HOME": str(home), "HEADGATE_CONFIG_FILE": os.devnull}
+    return kept | own | {"HEADGATE_DRAIN_SECONDS": "1", "HEADGATE_KILL_SECONDS": "1"}
 
 
 def log_file(home: Path, name: str) -> Path:

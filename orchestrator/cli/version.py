@@ -40,7 +40,7 @@ def version(output: Output) -> None:
             "redis_url": address,
             "redis_version": redis_version,
             "rq_key_prefix": Keys(chosen.prefix).rq,
-            "profile": "default",
+            "profile": chosen.profile,
             "installation": installation,
         }
     )

@@ -46,6 +46,7 @@ LATE = (
     ("queues.rq_bridge", "rq", "rq takes its key prefix from the environment at the moment it is imported"),
     ("orchestrator.sdk", "stdlib pydantic own", "each import costs every flow's start milliseconds"),
     ("orchestrator.process", "stdlib pydantic own", "each import costs every flow's start milliseconds"),
+    ("orchestrator.config", "stdlib", "most installations have no settings file: their commands load no TOML parser"),
     ("orchestrator.deployments", "stdlib own", "a flow's file names its deployments: it pays for them at every run"),
     ("orchestrator.flow_runners", "stdlib own", "a flow's file names its deployments: it pays for them at every run"),
     ("orchestrator.schedules", "stdlib croniter dateutil own", "a flow's file names its schedules: it pays for them"),

@@ -71,7 +71,8 @@ class Headgate:
     def environment(self) -> dict[str, str]:
         """This process's environment without anything that could reach an installation, plus the test's settings."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("HEADGATE_", "RQ_"))}
-        return kept | {"PYTHONPATH": str(ROOT), "HEADGATE_HOME": str(self.folder / "home"), "TZ": "UTC"} | self.settings
+        own = {"HEADGATE_HOME": str(self.folder / "home"), "HEADGATE_CONFIG_FILE": os.devnull}
+        return kept | own | {"PYTHONPATH": str(ROOT), "TZ": "UTC"} | self.settings
 
     def json(self, *words: str) -> Any:
         """Run a command with `-o json` and decode what it printed."""
