@@ -163,8 +163,8 @@ class Example:
 def environment(home: Path) -> dict[str, str]:
     """This shell's variables with a Headgate of the checkout's own, never the one the user otherwise works with."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADGATE_")}
-    # Short enough that Ctrl-C ends everything within 5 s; what ran goes back to its queue and on at the next start.
     own = {"HEADGATE_HOME": str(home), "HEADGATE_CONFIG_FILE": os.devnull}
+    # Short enough that Ctrl-C ends everything within 5 s; what ran goes back to its queue and on at the next start.
     return kept | own | {"HEADGATE_DRAIN_SECONDS": "1", "HEADGATE_KILL_SECONDS": "1"}
 
 
