@@ -4,12 +4,15 @@ import getpass
 import os
 import re
 import socket
+from collections.abc import Sequence
 from datetime import datetime
 
+from orchestrator.client.scenes import listed
+from orchestrator.client.values import FlowRun
 from orchestrator.errors import Invalid, expected
 from orchestrator.store import Store
 from queues.clock import seconds_to_us, to_us
-from queues.work_queue import WorkQueue
+from queues.records import Run
 
 
 class Access:
@@ -23,8 +26,8 @@ class Access:
     def _now_us(self) -> int:
         return self.store.scripts.now_us()
 
-    def _queues(self) -> dict[str, WorkQueue]:
-        return {queue.name: queue for queue in self.store.queues.all()}
+    def _listed(self, runs: Sequence[Run]) -> list[FlowRun]:
+        return listed(self.store, runs, self._late_us)
 
 
 def moment_us(field: str, moment: datetime) -> int:

@@ -10,7 +10,7 @@ from orchestrator.client import views
 from orchestrator.client.access import Access, moment_us
 from orchestrator.client.deployment_views import checked_parameters
 from orchestrator.client.explain import explain
-from orchestrator.client.scenes import scene_of
+from orchestrator.client.scenes import row_of, scene_of
 from orchestrator.client.values import Cancelled, Explanation, FlowRun, FlowRunDetail, LogLine
 from orchestrator.errors import Invalid, RefusedByState, shown
 from orchestrator.runs import new_run_id
@@ -47,7 +47,7 @@ class FlowRunVerbs(Access):
         given = views.decoded(records.data(run.id, "parameters"))
         error = records.data(run.id, "error")
         return FlowRunDetail(
-            **views.row(run, self._now_us(), self._late_us, self._queues()),
+            **row_of(self.store, run, self._late_us),
             deployment_id=deployment_id_of(run),
             revision=views.number(fields.get("revision")) or 0,
             code_version=fields.get("code"),
@@ -82,8 +82,7 @@ class FlowRunVerbs(Access):
             since_us=0 if since is None else moment_us("since", since),
             after=after,
         )
-        now_us, queues = self._now_us(), self._queues()
-        return [views.flow_run(run, now_us, self._late_us, queues) for run in self.store.runs.page(limit, which)]
+        return self._listed(self.store.runs.page(limit, which))
 
     def read_logs(self, ref: str, *, after: str | None = None, limit: int = LOG_PAGE) -> list[LogLine]:
         """The lines that are there, in order; `after` is the `position` of the last line read."""
@@ -116,7 +115,7 @@ class FlowRunVerbs(Access):
         while (run := self.store.records.get(run_id)) is not None:
             last = run.history[-1].at_us if run.history else 0
             if seen != last:
-                shown = views.flow_run(run, self._now_us(), self._late_us, self._queues())
+                (shown,) = self._listed([run])
                 yield from [shown] if seen is None else moved(shown, run, seen)
                 seen = last
             if run.is_terminal or (deadline is not None and time.monotonic() >= deadline):
@@ -171,7 +170,7 @@ class FlowRunVerbs(Access):
         run = self.store.records.get(run_id)
         if run is None:
             raise queue_errors.UnknownRun(run_id)
-        return views.flow_run(run, self._now_us(), self._late_us, self._queues())
+        return self._listed([run])[0]
 
     def _lines(self, run: Run, at: Position, limit: int) -> list[LogLine]:
         rest = run.fields.get("log_rest")

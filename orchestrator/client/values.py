@@ -134,12 +134,13 @@ class LogLine(Value):
 
 @dataclass(frozen=True, kw_only=True)
 class SlotHolder(Value):
-    """A run that holds a slot of a limit, and since when."""
+    """A run that holds a slot of a limit, and since when; `host` is that of its agent, as far as known."""
 
     run_id: str
     name: str
     state: str
     agent: str | None
+    host: str | None
     since: datetime
 
 

@@ -1,13 +1,15 @@
 """From records in Redis to the values that the client answers; pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from uuid import uuid5
 
 from orchestrator.client.deployment_values import SkippedInstants
-from orchestrator.client.values import Change, FlowRun, LogLine, StateMove, TaskRun
-from orchestrator.runs import run_name
+from orchestrator.client.queue_values import AgentInfo
+from orchestrator.client.values import Change, LogLine, StateMove, TaskRun
+from orchestrator.runs import NAMESPACE, run_name
 from orchestrator.states import shown_name
 from orchestrator.store.history import ChangeRecord
 from orchestrator.store.run_logs import SOURCES, Line
@@ -17,9 +19,9 @@ from orchestrator.store.tasks import TaskRecord
 from queues.clock import SECOND_US, from_us
 from queues.decoding import from_json
 from queues.errors import BadPayload
+from queues.presence import Agent
 from queues.records import Run
 from queues.states import HELD, TERMINAL, State
-from queues.work_queue import WorkQueue
 
 GAP = "gap"
 LARGEST_VALUE = 8 << 20
@@ -62,41 +64,13 @@ def shown_state(run: Run, now_us: int, late_us: int) -> str:
     return shown_name(run.state, run.state_name, late=is_late(run, now_us, late_us))
 
 
-def why(run: Run, queue: WorkQueue | None) -> str | None:
-    """In one line, why a run is where it is; the whole story is in explain."""
-    if run.problem:
-        return run.problem
-    if run.state == State.QUEUED:
-        return why_queued(run, queue)
-    if run.state == State.SCHEDULED:
-        return f"due at {utc_text(run.due_us)}" + (f", after: {run.reason}" if run.reason else "")
-    if run.state == State.PENDING:
-        return f"agent {run.agent} is starting it"
-    if run.state == State.CANCELLING:
-        return f"agent {run.agent} is ending its processes"
-    return run.reason or None
-
-
-def why_queued(run: Run, queue: WorkQueue | None) -> str | None:
-    """What a due run waits for."""
-    if queue is None:
-        return f"work queue {run.queue} does not exist"
-    if queue.paused:
-        return f"work queue {queue.name} is paused"
-    if run.parked is not None:
-        return f"waits for a slot of {run.parked}"
-    if queue.concurrency_limit is not None and queue.running >= queue.concurrency_limit:
-        return f"all {queue.concurrency_limit} slots of {queue.name} are taken"
-    return None if queue.agents else f"no agent listens to {queue.name}"
-
-
 def name_of(run: Run) -> str:
     """What a run is called."""
     return run.fields.get("name") or run_name(run.id)
 
 
-def row(run: Run, now_us: int, late_us: int, queues: Mapping[str, WorkQueue]) -> dict[str, Any]:
-    """The fields of FlowRun for a record."""
+def row(run: Run, now_us: int, late_us: int, why: str | None) -> dict[str, Any]:
+    """The fields of FlowRun for a record; `why` is its explanation in short words."""
     agent = run.agent if run.state in HELD or run.state in TERMINAL else None
     return {
         "id": run.id,
@@ -111,13 +85,8 @@ def row(run: Run, now_us: int, late_us: int, queues: Mapping[str, WorkQueue]) ->
         "end_time": moment(run.ended_us),
         "attempt": run.attempt,
         "agent": agent,
-        "why": why(run, queues.get(run.queue)),
+        "why": why,
     }
-
-
-def flow_run(run: Run, now_us: int, late_us: int, queues: Mapping[str, WorkQueue]) -> FlowRun:
-    """A record as a row of the list."""
-    return FlowRun(**row(run, now_us, late_us, queues))
 
 
 def moves(run: Run) -> tuple[StateMove, ...]:
@@ -202,3 +171,28 @@ def skipped(skip: Skip) -> SkippedInstants:
         count=skip.count,
         reason=skip.reason,
     )
+
+
+def agent_id(agent: Agent) -> str:
+    """An agent's id: short enough for a table, and its beginning tells agents of one machine apart."""
+    return str(uuid5(NAMESPACE, f"agent/{agent.instance}"))
+
+
+def agent_fields(agent: Agent) -> dict[str, Any]:
+    """The fields of a listed agent."""
+    return {
+        "id": agent_id(agent),
+        "name": agent.name,
+        "host": agent.identity.host,
+        "pid": agent.identity.pid,
+        "queues": agent.queues,
+        "limit": agent.limit,
+        "running": agent.running,
+        "state": agent.state,
+        "last_heartbeat": from_us(agent.seen_us),
+    }
+
+
+def agent_info(agent: Agent) -> AgentInfo:
+    """An agent as listed."""
+    return AgentInfo(**agent_fields(agent))
