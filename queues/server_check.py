@@ -9,7 +9,7 @@ from typing import Any
 import redis
 
 from queues.errors import RedisRefused
-from queues.outages import translated
+from queues.server_look import flaws, look_at
 
 MINIMUM_VERSION = (6, 2, 6)
 
@@ -101,7 +101,6 @@ class ServerState:
     version: str
     run_id: str
     persistence: str
-    """`aof (everysec)`, `aof (always)`, `aof (no)`, `rdb`, `none`, or `unknown` when the user may not ask."""
     eviction_policy: str
     problems: tuple[str, ...]
 
@@ -110,67 +109,26 @@ def check_server(client: redis.Redis, address: str, *, strict: bool = False) -> 
     """Look at a server once, at the start of a process; RedisRefused when it would lose runs or take no changes.
 
     A server without persistence works and is named among the problems, as is one that does not tell when it writes to
-    its disk though `strict` asks for that. Read rights for CONFIG are not needed.
+    its disk though `strict` asks for that, and one whose clock is not this machine's.
     """
-    with translated(address):
-        info: dict[str, Any] = client.info()
-        save, sync = _config(client, "save"), _config(client, "appendfsync")
+    look = look_at(client, address)
     facts = ServerFacts(
-        run_id=str(info.get("run_id", "")),
-        version=str(info.get("redis_version", "0")),
-        mode=str(info.get("redis_mode", "standalone")),
+        run_id=str(look.info.get("run_id", "")),
+        version=str(look.info.get("redis_version", "0")),
+        mode=str(look.info.get("redis_mode", "standalone")),
     )
     facts.require(address)
-    if info.get("role") == "slave":
-        hint = f"Give the address of the master: {info.get('master_host')}:{info.get('master_port')}."
+    if look.info.get("role") == "slave":
+        hint = f"Give the address of the master: {look.info.get('master_host')}:{look.info.get('master_port')}."
         raise RedisRefused(address, "it is a replica and takes no changes", code="read_only", hint=hint)
-    policy = str(info.get("maxmemory_policy", "unknown"))
-    if policy.startswith("allkeys"):
-        hint = "Set its maxmemory-policy to noeviction."
-        raise RedisRefused(address, f"its maxmemory-policy {policy} may drop runs", code="eviction", hint=hint)
-    persistence = _persistence(info, save, sync)
+    found = list(flaws(look, strict=strict))
+    for flaw in found:
+        if flaw.fatal:
+            raise RedisRefused(address, flaw.text, code=flaw.code, hint="Set its maxmemory-policy to noeviction.")
     return ServerState(
         version=facts.version,
         run_id=facts.run_id,
-        persistence=persistence,
-        eviction_policy=policy,
-        problems=tuple(_problems(info, persistence, policy, unknown=strict and sync is None)),
+        persistence=look.persistence,
+        eviction_policy=look.eviction_policy,
+        problems=tuple(f"Redis: {flaw}" for flaw in found),
     )
-
-
-def _config(client: redis.Redis, name: str) -> str | None:
-    try:
-        return str(client.config_get(name).get(name, ""))
-    except redis.ResponseError:  # managed servers refuse CONFIG
-        return None
-    except RedisRefused as refused:  # and so they do to a user with narrow rights
-        if refused.code != "no_permission":
-            raise
-        return None
-
-
-def _persistence(info: dict[str, Any], save: str | None, sync: str | None) -> str:
-    if info.get("aof_enabled"):
-        return f"aof ({sync})" if sync else "aof"
-    if save is None:
-        return "unknown"
-    return "rdb" if save else "none"
-
-
-def _problems(info: dict[str, Any], persistence: str, policy: str, *, unknown: bool) -> list[str]:
-    problems = []
-    if unknown:
-        problems.append(
-            "HEADGATE_DURABILITY is strict, but CONFIG is denied: look yourself that appendfsync is always."
-        )
-    if persistence == "none":
-        problems.append("Redis keeps nothing on disk: a restart loses every run. Set appendonly yes.")
-    if persistence == "rdb":
-        problems.append("Redis only saves snapshots: a crash loses the runs since the last. Set appendonly yes.")
-    if persistence == "aof (no)":
-        problems.append("Redis leaves it to the system when to write (appendfsync no). Set appendfsync everysec.")
-    if policy.startswith("volatile"):
-        problems.append(f"maxmemory-policy {policy} may drop short-lived keys of ours. Set it to noeviction.")
-    if info.get("aof_last_write_status", "ok") != "ok" or info.get("rdb_last_bgsave_status", "ok") != "ok":
-        problems.append("Redis could not write its last data to disk. Free space there and look at its log.")
-    return problems
