@@ -60,8 +60,13 @@ class Keys:
         self.events = f"{prefix}:events"
         self.changes = f"{prefix}:changes"
         self.recovery = f"{prefix}:recovery"
+        self.alone = f"{prefix}:alone"
+        """Hash: run that is to be tried alone -> `<first met> <agent that empties itself for it> <until when>`."""
         self.server = f"{prefix}:server"
         self.counters = f"{prefix}:counters"
+        """Hash: what should not happen -> how often it did."""
+        self.counted = f"{prefix}:counted"
+        """Hash: what should not happen -> when it did last."""
         self.rq = f"{prefix}:rq"
         self.rq_queues = f"{prefix}:rq:queues"
 

@@ -39,9 +39,11 @@ class Move:
 class Run:
     """The record of a run; `fields` holds what floors above gave it, times are microseconds since the epoch.
 
-    `claim` is the claim id while the run is held, its first characters when it has ended. `problem` says why the
-    record can not be relied on: a newer version wrote it, or something else did. What could not be read of it is left
-    out then, and a state that can not be read is given as FAILED.
+    `alone` is set for the last try of a run that was lost beside others: `wanted` while it waits for an agent of its
+    own, then `now`, or `beside` when none became empty. `claim` is the claim id while the run is held, its first
+    characters when it has ended. `problem` says why the record can not be relied on: a newer version wrote it, or
+    something else did. What could not be read of it is left out then, and a state that can not be read is given as
+    FAILED.
     """
 
     id: str
@@ -64,6 +66,7 @@ class Run:
     on_lost: str
     max_lost: int
     lost: int
+    alone: str | None
     failures: int
     reason: str
     fields: Mapping[str, str]
@@ -103,6 +106,7 @@ class Run:
             on_lost=text.get("on_lost", "rerun"),
             max_lost=number("max_lost") or 3,
             lost=number("lost") or 0,
+            alone=text.get("alone"),
             failures=number("failures") or 0,
             reason=text.get("reason", ""),
             fields={name: text[name] for name in text if name not in RESERVED_FIELDS and not is_move(name)},

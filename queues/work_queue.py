@@ -1,13 +1,13 @@
 """Work queues: named lines of runs with a limit, a pause switch, a priority and a lease."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from queues import events
+from queues import events, schemas
 from queues.clock import seconds_to_us
-from queues.errors import AmbiguousQueue, InvalidValue, QueueExists, UnknownQueue
+from queues.errors import AmbiguousQueue, InvalidValue, NewerSchema, QueueExists, UnknownQueue
 from queues.keys import DEFAULT_QUEUE, checked_name, queue_id, queue_limit
 from queues.limits import Limits, checked_limit
 from queues.records import whole
@@ -23,7 +23,11 @@ ALIVE_US = seconds_to_us(30)
 
 @dataclass(frozen=True, kw_only=True)
 class WorkQueue:
-    """A work queue and what stands on it; `queued` includes parked runs, `late` is a part of `queued`."""
+    """A work queue and what stands on it; `queued` includes parked runs, `late` is a part of `queued`.
+
+    `oldest_due_us` is the due time of the run that waits longest. `problem` says that a newer version wrote the queue,
+    whose runs agents of this one leave alone.
+    """
 
     id: str
     name: str
@@ -38,6 +42,8 @@ class WorkQueue:
     running: int
     late: int
     agents: int
+    oldest_due_us: int | None
+    problem: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,7 +179,18 @@ def work_queue(name: str, row: dict[str, Any]) -> WorkQueue:
         running=row["running"],
         late=row["late"],
         agents=row["agents"],
+        oldest_due_us=row.get("oldest"),
+        problem=newer_problem(name, settings),
     )
+
+
+def newer_problem(name: str, settings: Mapping[str, str]) -> str:
+    """What keeps this version from working with a queue; empty when nothing does."""
+    try:
+        schemas.refuse_newer(f"the work queue {name}", settings, schemas.QUEUE)
+    except NewerSchema as newer:
+        return str(newer)
+    return ""
 
 
 def stored_lease(text: str) -> float | None:

@@ -4,7 +4,9 @@ Leadership only saves work. Every write is right without it: runs are made once 
 compare-and-set, expiry and repair look at what is there. A deposed leader is refused by its epoch all the same.
 """
 
+import os
 import secrets
+import socket
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +66,7 @@ class Leadership:
         self._ttl_us = seconds_to_us(leads_seconds)
         self._seen_us: int | None = None
         self.owner = secrets.token_hex(8)
+        self._who = f"{os.getpid()} {socket.gethostname()}"
 
     def beat(self) -> Pulse:
         """Take or keep the leadership if nobody else has it."""
@@ -77,6 +80,7 @@ class Leadership:
         reply: dict[str, Any] = scripts.call(
             "lead",
             owner=self.owner,
+            who=self._who,
             ttl_us=self._ttl_us,
             release=release,
             lease_us=seconds_to_us(self._length.lease_seconds),

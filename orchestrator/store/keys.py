@@ -21,7 +21,7 @@ class StoreKeys(Keys):
         self.due = f"{prefix}:due"
         """Sorted set: deployment id/slug -> when the scheduler looks at this schedule next; the cursor decides."""
         self.leader = f"{prefix}:scheduler"
-        """Hash: owner, until, epoch of the scheduler that leads."""
+        """Hash: owner, until, epoch of the scheduler that leads; who: `<epoch> <since> <pid> <host>` of the last."""
         self.log_ages = f"{prefix}:log_ages"
         """Sorted set: run -> when its log grew last."""
         self.log_sizes = f"{prefix}:log_sizes"

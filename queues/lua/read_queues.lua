@@ -1,7 +1,8 @@
 -- read_queues.lua: what stands on work queues; reads only.
 -- KEYS[1] prefix
 -- ARGV[1] queues (list), late_us (waiting longer than this is late), alive_us (agents heard of within this listen)
--- Returns per queue {settings (map), limit?, queued, late, running, agents}.
+-- Returns per queue {settings (map), limit?, queued, late,
+--         oldest? (due time of the run that waits longest), running, agents}.
 local listening = {}
 for _, agent in ipairs(call('ZRANGEBYSCORE', P .. 'agents', us(NOW - A.alive_us), '+inf')) do
   for _, queue in ipairs(split(call('HGET', P .. 'agent:' .. agent, 'queues') or '')) do
@@ -21,14 +22,16 @@ for i, queue in ipairs(A.queues) do
   for _, limit in ipairs(call('SMEMBERS', P .. 'parked_in:' .. queue)) do
     places[#places + 1] = P .. 'parked:' .. limit .. '|' .. queue
   end
-  local queued, late = 0, 0
+  local queued, late, oldest = 0, 0, nil
   for _, place in ipairs(places) do
     queued = queued + call('ZCARD', place)
     late = late + call('ZCOUNT', place, '-inf', us(NOW - A.late_us))
+    local first = tonumber(call('ZRANGE', place, 0, 0, 'WITHSCORES')[2])
+    if first and (not oldest or first < oldest) then oldest = first end
   end
   rows[i] = {
     settings = settings_of(queue), limit = tonumber(call('HGET', P .. 'limits', 'queue:' .. queue) or nil),
-    queued = queued, late = late, running = call('ZCARD', P .. 'holders:queue:' .. queue), agents = listening[queue] or 0,
+    queued = queued, late = late, oldest = oldest, running = call('ZCARD', P .. 'holders:queue:' .. queue), agents = listening[queue] or 0,
   }
 end
 return done(rows)

@@ -1,7 +1,7 @@
 -- lead.lua: take or keep the leadership among schedulers, watch over Redis itself, and say when something is to be done next.
 -- KEYS[1] prefix
--- ARGV[1] owner (random, one per process), ttl_us, release (true: give it up), lease_us, grace_us, installation? (id that the
---   caller knows), seen? (newest beat that it knows of), tail_us (what a crash of Redis may lose)
+-- ARGV[1] owner (random, one per process), who? (its pid and host, for people), ttl_us, release (true: give it up),
+--   lease_us, grace_us, installation? (id that the caller knows), seen? (newest beat that it knows of), tail_us (what a crash of Redis may lose)
 -- Returns {leading, epoch, until, now, beat, next_due, next_delayed, next_deadline, window?, strange?}; times in microseconds,
 --   absent when none. `window`: why nothing expires for a while. `strange`: why these data are not those that the caller knew:
 --   then nothing was written.
@@ -47,17 +47,18 @@ local function watch()
   local reason = string.format(what, math.abs(silence) / 1000000)
   call('HSET', recovery, 'no_expiry_before', us(NOW + A.lease_us + A.grace_us), 'opened', AT, 'reason', reason)
   if silence < 0 then call('HDEL', recovery, 'no_claims_before') end
-  call('HINCRBY', P .. 'counters', 'recoveries', 1)
+  tally('recoveries', 1)
   return reason
 end
 
 -- A time that lies further ahead than a leadership lasts was written by a clock that has been set back since.
-if not leading and (not held[1] or ends <= NOW or ends > NOW + A.ttl_us) then
-  leading, epoch = true, epoch + 1
-end
+local taken = not leading and (not held[1] or ends <= NOW or ends > NOW + A.ttl_us)
+if taken then leading, epoch = true, epoch + 1 end
 local window
 if leading then
   even_when_full()
+  -- With its epoch: a scheduler of a version that does not write this may lead next.
+  if taken then call('HSET', key, 'who', us(epoch) .. ' ' .. AT .. ' ' .. (A.who or '')) end
   ends, window = NOW + A.ttl_us, watch()
   beat = NOW
   call('HSET', key, 'owner', A.owner, 'until', us(ends), 'epoch', us(epoch))
