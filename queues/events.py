@@ -56,6 +56,11 @@ def promoted(*, count: int) -> None:
     _say("info", "promoted", count=count)
 
 
+def transferred(*, queue: str, count: int, actor: str) -> None:
+    """Say that someone moved waiting runs to another work queue."""
+    _say("info", "transferred", queue=queue, count=count, actor=actor)
+
+
 def forgotten(*, count: int) -> None:
     """Say that finished runs were removed with all that belongs to them."""
     _say("info", "forgotten", count=count)

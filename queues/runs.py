@@ -156,6 +156,18 @@ class Runs:
         reply = self._scripts.call("cancel", run=run_id, actor=actor, reason=reason, request_id=request_id)
         return Cancelled(state_before=State(reply["before"]), state=State(reply["state"]))
 
+    def transfer(self, run_ids: Iterable[str], queue: str, *, actor: str) -> int:
+        """Let runs that nobody has claimed wait on another work queue, a hundred per call; gives how many it moved.
+
+        Those that an agent holds, that have ended or wait there already stay as they are. Raises UnknownQueue.
+        """
+        moved = 0
+        for chunk in chunks(run_ids):
+            moved += self._transfer(chunk, queue, actor)
+        if moved:
+            events.transferred(queue=queue, count=moved, actor=actor)
+        return moved
+
     def promote(self, limit: int = 1000) -> Promoted:
         """Put delayed runs that are due on their queues, at most `limit`, oldest first."""
         count, next_due = 0, None
@@ -174,6 +186,12 @@ class Runs:
         if count:
             events.forgotten(count=count)
         return count
+
+    def _transfer(self, chunk: Sequence[str], queue: str, actor: str) -> int:
+        try:
+            return int(self._scripts.call("transfer", runs=chunk, queue=queue, actor=actor))
+        except UnknownQueue as unknown:
+            raise UnknownQueue(unknown.name, self._nearest_queue(unknown.name)) from None
 
     def _nearest_queue(self, name: str) -> str | None:
         names = [member.decode() for member in self._scripts.ask(lambda client: client.smembers(self._keys.queues))]

@@ -21,6 +21,9 @@ from queues.scripts import Scripts
 LARGEST_SPEC = 256 << 10
 SPECS_CACHED = 1_000
 
+OUTDATED = "outdated"
+"""The status of an apply that was made from a revision which another apply has replaced: nothing was written."""
+
 Spec = Mapping[str, Any]
 """What DeploymentSpec.to_dict() gives: JSON values only."""
 
@@ -43,7 +46,7 @@ class DeploymentRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class Put:
-    """What an apply did: `status` is created, updated or unchanged; `before` is the spec of the revision before."""
+    """What an apply did: `status` is created, updated, unchanged or OUTDATED; `before` is the spec before it."""
 
     status: str
     revision: int
@@ -81,8 +84,19 @@ class Deployments:
         self._keys = keys
         self._specs: OrderedDict[tuple[str, int], Spec] = OrderedDict()
 
-    def put(self, deployment_id: str, spec: Spec, schedules: Sequence[PlacedSchedule], actor: str) -> Put:
-        """Apply a spec whole, in one script: record, schedules, limit. Raises UnknownQueue and changes nothing then."""
+    def put(
+        self,
+        deployment_id: str,
+        spec: Spec,
+        schedules: Sequence[PlacedSchedule],
+        actor: str,
+        *,
+        base: int | None = None,
+    ) -> Put:
+        """Apply a spec whole, in one script: record, schedules, limit. Raises UnknownQueue and changes nothing then.
+
+        With `base`, the revision that the spec was made from, only while that is the current one.
+        """
         text = canonical(spec)
         arguments: dict[str, Any] = {
             "id": deployment_id,
@@ -100,6 +114,8 @@ class Deployments:
         }
         if spec.get("concurrency_limit") is not None:
             arguments["limit"] = spec["concurrency_limit"]
+        if base is not None:
+            arguments["base"] = base
         reply = self._scripts.call("put_deployment", **arguments)
         before = reply.get("before")
         return Put(

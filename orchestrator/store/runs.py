@@ -1,7 +1,7 @@
 """Flow runs in Redis: made from a deployment, found by what people call them, listed newest first in bounded steps."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -136,9 +136,7 @@ class FlowRuns:
 
     def _walk(self, which: Filter, limit: int) -> Iterator[list[str]]:
         before = self._before(which.after)
-        arguments: dict[str, Any] = {"sets": self._sets(which), "since": which.since_us, "limit": limit}
-        if which.states and which.deployment_id:
-            arguments["states"] = list(which.states)
+        arguments: dict[str, Any] = {**self._where(which), "since": which.since_us, "limit": limit}
         if which.queue:
             arguments["queue"] = which.queue
         while True:
@@ -150,10 +148,24 @@ class FlowRuns:
             if not reply["more"]:
                 break
 
-    def _sets(self, which: Filter) -> list[str]:
-        if which.deployment_id:
-            return [f"group:{deployment_limit(which.deployment_id)}"]
-        return [f"runs:{state}" for state in (which.states or tuple(State))]
+    def _where(self, which: Filter) -> dict[str, Any]:
+        """The sets to walk, and what else a run must be: of a state within a deployment by what is shorter to walk."""
+        states = [f"runs:{state}" for state in (which.states or tuple(State))]
+        if which.deployment_id is None:
+            return {"sets": states}
+        group = f"group:{deployment_limit(which.deployment_id)}"
+        if which.states is None:
+            return {"sets": [group]}
+        if self._size(states) < self._size([group]):
+            return {"sets": states, "within": group}
+        return {"sets": [group], "states": list(which.states)}
+
+    def _size(self, sets: Iterable[str]) -> int:
+        def read(pipe: Any) -> None:
+            for name in sets:
+                pipe.zcard(f"{self._keys.prefix}:{name}")
+
+        return sum(self._scripts.ask_many(read))
 
     def _before(self, after: str | None) -> list[Any] | None:
         if after is None:

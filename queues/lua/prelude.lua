@@ -185,19 +185,25 @@ end
 local KEEP_FIRST, KEEP_LAST = 8, 64 -- moves a history keeps; those between are dropped
 local CLAIM_KEPT = 8 -- characters of its claim id that a finished record keeps, to know a finish that is sent again
 
+-- Add a line to the history of a run, in `changes` that are to be written: `<microseconds since the run was made> <STATE> <actor>
+-- <reason>`, in the fields h1, h2 …
+local function tell(run, state, actor, reason, changes)
+  local n = tonumber(run.moves or 0) + 1
+  local line = us(NOW - run.created) .. ' ' .. state .. ' ' .. string.gsub(actor, '%s', '_')
+  changes.moves, changes['h' .. n] = tostring(n), line .. (reason ~= '' and ' ' .. reason or '')
+  if n > KEEP_FIRST + KEEP_LAST then changes['h' .. (n - KEEP_LAST)] = false end
+end
+
 -- Move a run to a state: guard, state, history, index, event. `changes` are written with it.
--- A line of the history is `<microseconds since the run was made> <STATE> <actor> <reason>`, in the fields h1, h2 …
 local function move(run, to, actor, reason, changes)
   if not may(run, to) then error('illegal move of ' .. run.id .. ' from ' .. (run.state or 'nothing') .. ' to ' .. to) end
-  local from, n = run.state, tonumber(run.moves or 0) + 1
+  local from = run.state
   changes = changes or {}
-  changes.state, changes.moves = to, tostring(n)
+  changes.state = to
   reason = clip(reason)
   changes.reason = reason ~= '' and reason or false
   if changes.state_name == nil then changes.state_name = false end
-  local line = us(NOW - run.created) .. ' ' .. to .. ' ' .. string.gsub(actor, '%s', '_')
-  changes['h' .. n] = line .. (reason ~= '' and ' ' .. reason or '')
-  if n > KEEP_FIRST + KEEP_LAST then changes['h' .. (n - KEEP_LAST)] = false end
+  tell(run, to, actor, reason, changes)
   if TERMINAL[to] then
     changes.ended, changes.claim = AT, run.claim and string.sub(run.claim, 1, CLAIM_KEPT)
     rewrite(run, changes)

@@ -145,13 +145,18 @@ local function leave_line(run)
   mirror('LREM', P .. 'rq:queue:' .. run.queue, 1, run.id)
 end
 
--- Move a run of the line under a full limit, where no claim looks at it again until the limit has room.
-local function park(run, limit)
-  leave_line(run)
+-- Note a run that stands nowhere under a full limit of its own.
+local function shelve(run, limit)
   write(run, {parked = limit})
   call('ZADD', P .. 'parked:' .. limit .. '|' .. run.queue, run.due, run.id)
   call('SADD', P .. 'parked:' .. limit, run.queue)
   call('SADD', P .. 'parked_in:' .. run.queue, limit)
+end
+
+-- Move a run of the line under a full limit, where no claim looks at it again until the limit has room.
+local function park(run, limit)
+  leave_line(run)
+  shelve(run, limit)
   represent(run)
 end
 

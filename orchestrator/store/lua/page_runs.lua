@@ -1,6 +1,7 @@
 -- page_runs.lua: the newest runs of some sorted sets that fit, in bounded work per call.
 -- KEYS[1] prefix
--- ARGV[1] sets (names after the prefix; their scores are times of creation), states (nil: any), queue (nil: any),
+-- ARGV[1] sets (names after the prefix; their scores are times of creation), states (nil: any), queue (nil: any), within (nil:
+--   anywhere; else the sorted set, named after the prefix, that they also stand in),
 --   since (microseconds), before ({created, id}: start after this run; nil: at the newest), limit, budget (runs examined)
 -- Returns {runs, more, position ({created, id} of the last one examined, or nil)}.
 -- Runs created in the same microsecond are ordered by id, descending, as Redis orders them.
@@ -46,6 +47,7 @@ local function newest()
 end
 
 local function fits(id)
+  if A.within and not call('ZSCORE', P .. A.within, id) then return false end
   if not states and not A.queue then return true end
   local found = call('HMGET', P .. 'run:' .. id, 'state', 'queue')
   return (not states or states[found[1] or '']) and (not A.queue or found[2] == A.queue)

@@ -1,8 +1,9 @@
 -- put_deployment.lua: apply a deployment: the last full apply wins, with a revision number; the pause switch stays.
 -- KEYS[1] prefix
 -- ARGV[1] id, name (flow/deployment), queue, spec (JSON), digest, limit (number or nil), offer (parked runs to return at
---   once when the limit rises), actor, schedules: list of {slug, text, next (microseconds or nil)}
--- Returns {status = created | updated | unchanged, revision, paused, before (spec of the revision before, or nil)}.
+--   once when the limit rises), actor, schedules: list of {slug, text, next (microseconds or nil)}, base? (the revision that
+--   this one was made from: nothing is written when another has been applied since)
+-- Returns {status = created | updated | unchanged | outdated, revision, paused, before (spec of the revision before, or nil)}.
 -- A schedule whose text is the same keeps its cursor and its next instant; a changed or new one starts after now.
 if not queue_exists(A.queue) then return refuse('unknown_queue', {queue = A.queue}) end
 local key, held = P .. 'deployment:' .. A.id, P .. 'schedule:' .. A.id
@@ -10,8 +11,15 @@ local old = call('HMGET', key, 'revision', 'digest', 'paused', 'schema', 'needs'
 local needs = newer('deployment', old[4] or nil, old[5] or nil)
 if needs then return refuse('newer', {what = 'the deployment ' .. A.name, needs = needs}) end
 local revision, paused = tonumber(old[1] or 0), old[3] == '1'
+if A.base and A.base ~= revision then return done({status = 'outdated', revision = revision, paused = paused}) end
 local status = not old[1] and 'created' or old[2] ~= A.digest and 'updated' or 'unchanged'
 local before = old[1] and call('HGET', P .. 'specs:' .. A.id, old[1]) or nil
+
+-- The work queue of the revision before; nil when there is none that can be read.
+local function old_queue()
+  local ok, spec = pcall(cjson.decode, before or '')
+  return ok and type(spec) == 'table' and type(spec.work_queue) == 'string' and spec.work_queue or nil
+end
 
 if status ~= 'unchanged' then
   revision = call('HINCRBY', P .. 'revisions', A.id, 1)
@@ -20,6 +28,8 @@ if status ~= 'unchanged' then
   call('HSETNX', key, 'created', us(NOW))
   call('HSET', P .. 'deployments', A.name, A.id)
   changed('deployment:' .. A.id, 'revision', old[1], us(revision))
+  local queue = old_queue()
+  if queue and queue ~= A.queue then changed('deployment:' .. A.id, 'work_queue', queue, A.queue) end
 end
 
 local limit = 'deployment:' .. A.id

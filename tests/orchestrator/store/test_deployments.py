@@ -135,3 +135,22 @@ def test_old_specs_go_once_no_unfinished_run_can_need_them(store):
 def test_the_text_of_a_spec_is_the_same_for_equal_values(value):
     assert canonical({"b": value, "a": 1}) == canonical({"a": 1, "b": value})
     assert canonical({"a": value}).isascii()
+
+
+def test_an_apply_made_from_a_revision_that_was_replaced_writes_nothing(store):
+    put(store, spec(MINUTELY))
+    put(store, spec(MINUTELY, tags=["ml"]))
+    before = store.scripts.redis.dump(store.keys.deployment(ID)), due(store)
+    made = spec(MINUTELY, tags=["other"])
+    late = store.deployments.put(ID, made, placed(made, store.scripts.now_us()), "bob", base=1)
+    assert (late.status, late.revision) == ("outdated", 2)
+    assert before == (store.scripts.redis.dump(store.keys.deployment(ID)), due(store))
+    assert store.deployments.put(ID, made, [], "bob", base=2).status == "updated"
+
+
+def test_a_change_of_the_work_queue_is_recorded_with_the_old_and_the_new(store):
+    store.queues.create("gpu")
+    put(store, spec(parameters={"work_queue": "a value"}))
+    put(store, spec(parameters={"work_queue": "a value"}, work_queue="gpu"))
+    change = next(one for one in store.changes.of(f"deployment:{ID}") if one.field == "work_queue")
+    assert (change.actor, change.old, change.new) == ("ada", "default", "gpu")

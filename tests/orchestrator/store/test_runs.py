@@ -97,3 +97,12 @@ def test_a_rare_run_is_found_among_many_in_bounded_steps(store, monkeypatch):
     make(store, 500)
     monkeypatch.setattr(store_runs, "EXAMINED_PER_CALL", 50)
     assert ids(store.runs.page(10, Filter(queue="ml"))) == rare
+
+
+def test_the_few_waiting_runs_of_a_deployment_are_found_without_a_walk_through_all_it_ever_ran(store, monkeypatch):
+    own = make(store, 60, groups=(GROUP,))
+    for run_id in own[:57]:
+        store.records.cancel(run_id, actor="test")
+    make(store, 5)
+    monkeypatch.setattr(store_runs, "EXAMINED_PER_CALL", 4)
+    assert {one for piece in store.runs.waiting_of(GROUP.partition(":")[2]) for one in piece} == set(own[57:])
