@@ -39,6 +39,7 @@ EXPECTED = {
     "changes": "stream",
     "recovery": "hash",
     "counters": "hash",
+    "counted": "hash",
 }
 RQ_EXPECTED = {
     "queue": "list",
@@ -68,7 +69,7 @@ def keys_in_play(
     """The keys whose types decide whether the scripts work: those of the installation, of queues, limits and runs."""
     queues = list(queues)
     found = [keys.queues, keys.limits, keys.leases, keys.delayed, keys.agents, keys.token, keys.events, keys.changes]
-    found += [keys.recovery, keys.counters, keys.rq_queues, *(keys.state(state) for state in State)]
+    found += [keys.recovery, keys.counters, keys.counted, keys.rq_queues, *(keys.state(state) for state in State)]
     for queue in queues:
         found += [keys.queue(queue), keys.waiting(queue), keys.parked_limits(queue), keys.idle(queue)]
         found += [keys.rq_queue(queue), keys.holders(queue_limit(queue))]

@@ -44,10 +44,9 @@ class KeyWatch:
 
     def look(self) -> Endangered:
         """Look at the vital keys, at some of the others, and at what the server says of itself."""
-        vital = [f"{self._scripts.prefix}:{name}" for name in sorted(self._kept)]
         pattern = f"{self._scripts.prefix}:*".replace("[", "\\[")
         self._cursor, found = self._scripts.ask(lambda client: client.scan(self._cursor, pattern, SCANNED))
-        lives = self._lives([*vital, *(key.decode("utf-8", "replace") for key in found)])
+        lives = self._lives([*self.vital(), *(key.decode("utf-8", "replace") for key in found)])
         freed = tuple(key for key, left in lives.items() if left >= 0)
         if freed:
             self._scripts.ask_many(lambda pipe: [pipe.persist(key) for key in freed])
@@ -59,6 +58,14 @@ class KeyWatch:
         return Endangered(
             freed=freed, gone=gone, dropped=dropped, problems=tuple(problems_of(freed, gone, dropped, policy))
         )
+
+    def vital(self) -> list[str]:
+        """Name the keys of which there is one, and on which everything depends."""
+        return [f"{self._scripts.prefix}:{name}" for name in sorted(self._kept)]
+
+    def expiring(self, keys: list[str]) -> list[str]:
+        """Give those of the keys that have a time to live and must not; changes nothing."""
+        return [key for key, left in self._lives(keys).items() if left >= 0]
 
     def _lives(self, keys: list[str]) -> dict[str, int]:
         """Milliseconds that keys of ours have to live: -1 for ever, -2 not there."""
@@ -78,8 +85,13 @@ class KeyWatch:
     def _count(self, **found: int) -> None:
         kinds = {f"keys_{kind}": count for kind, count in found.items() if count}
         if kinds:
-            counters = self._scripts.keys.counters
-            self._scripts.ask_many(lambda pipe: [pipe.hincrby(counters, kind, count) for kind, count in kinds.items()])
+            keys, now_us = self._scripts.keys, self._scripts.now_us()
+            self._scripts.ask_many(
+                lambda pipe: [
+                    (pipe.hincrby(keys.counters, kind, count), pipe.hset(keys.counted, kind, now_us))
+                    for kind, count in kinds.items()
+                ]
+            )
 
 
 def problems_of(freed: Collection[str], gone: Collection[str], dropped: int, policy: str) -> list[str]:

@@ -245,7 +245,7 @@ note_idle(#claims, more)
 local ids = {}
 for i, claimed in ipairs(claims) do ids[i] = claimed.id end
 if #ids > 0 then remember('claim', A.claim, table.concat(ids, '\n')) end
-if #orphans > 0 then call('HINCRBY', P .. 'counters', 'orphan_entries', #orphans) end
+if #orphans > 0 then tally('orphan_entries', #orphans) end
 local names = {}
 for i, queue in ipairs(stopped) do names[i] = queue end
 return done({

@@ -1,5 +1,33 @@
--- endings.lua: the third part of the prelude: how held runs end, go back into line, or are lost.
+-- endings.lua: the third part of the prelude: how held runs end, go back into line, or are lost; where a run belongs.
 
+-- Count what should not happen, for `doctor`: how often, and when last.
+local function tally(kind, n)
+  call('HINCRBY', P .. 'counters', kind, n)
+  call('HSET', P .. 'counted', kind, AT)
+end
+
+------------------------------------------------------------------------ where a run belongs
+local function holds(run, limit)
+  for _, held in ipairs(split(run.held)) do
+    if held == limit then return true end
+  end
+  return false
+end
+
+-- Whether the record wants the run in the place where it was found.
+local function belongs(run, place)
+  local kind, rest = string.match(place, '^([a-z]+):?(.*)$')
+  if kind == 'runs' then return run.state == rest end
+  if kind == 'waiting' then return run.state == 'QUEUED' and not run.parked and run.queue == rest end
+  if kind == 'parked' then return run.state == 'QUEUED' and (run.parked or '') .. '|' .. (run.queue or '') == rest end
+  if kind == 'delayed' then return run.state == 'SCHEDULED' end
+  if kind == 'leases' then return HELD[run.state] end
+  if kind == 'holders' then return HELD[run.state] and holds(run, rest) end
+  if kind == 'agentruns' then return HELD[run.state] and run.agent == rest end
+  return true
+end
+
+------------------------------------------------------------------------ endings
 -- End a run for good, slots included.
 local function settle(run, to, actor, reason, changes)
   move(run, to, actor, reason, changes)
@@ -49,7 +77,7 @@ local function condemn(run, actor, problem)
     end
   end
   represent(run)
-  call('HINCRBY', P .. 'counters', 'bad_records', 1)
+  tally('bad_records', 1)
 end
 
 ------------------------------------------------------------------------ losses

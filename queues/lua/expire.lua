@@ -32,7 +32,7 @@ local function end_lease(id, deadline)
     table.insert(ids[lose(run, 'scheduler', 'agent ' .. (run.agent or '?') .. what .. ', lease ended ' .. since)], id)
   else
     call('ZREM', P .. 'leases', id)
-    call('HINCRBY', P .. 'counters', 'orphan_leases', 1)
+    tally('orphan_leases', 1)
   end
 end
 

@@ -19,7 +19,7 @@ if A.run_id ~= before then
     call('HSET', key, 'no_expiry_before', us(NOW + A.expiry_us), 'no_claims_before', us(NOW + A.claims_us),
       'opened', AT, 'reason', 'Redis was restarted')
     redis.pcall('INCRBY', P .. 'token', STRIDE) -- a spoilt counter is set right by the next claim
-    call('HINCRBY', P .. 'counters', 'recoveries', 1)
+    tally('recoveries', 1)
     return done({installation = installation, window = true, reason = 'Redis was restarted'})
   end
 end

@@ -25,27 +25,7 @@ local function drop(id, kind)
   end
 end
 
------------------------------------------------------------------------- where a run belongs
-local function holds(run, limit)
-  for _, held in ipairs(split(run.held)) do
-    if held == limit then return true end
-  end
-  return false
-end
-
--- Whether the record wants the run in the place where it was found.
-local function belongs(run, place)
-  local kind, rest = string.match(place, '^([a-z]+):?(.*)$')
-  if kind == 'runs' then return run.state == rest end
-  if kind == 'waiting' then return run.state == 'QUEUED' and not run.parked and run.queue == rest end
-  if kind == 'parked' then return run.state == 'QUEUED' and (run.parked or '') .. '|' .. (run.queue or '') == rest end
-  if kind == 'delayed' then return run.state == 'SCHEDULED' end
-  if kind == 'leases' then return HELD[run.state] end
-  if kind == 'holders' then return HELD[run.state] and holds(run, rest) end
-  if kind == 'agentruns' then return HELD[run.state] and run.agent == rest end
-  return true
-end
-
+------------------------------------------------------------------------ putting a run where it belongs
 local function in_set(key, id) return call('ZSCORE', P .. key, id) end
 
 local function queued(run)
@@ -135,5 +115,5 @@ for _, id in ipairs(A.runs) do
   if not pcall(mend, id) then damaged[#damaged + 1] = id end
 end
 for _, id in ipairs(unreadable) do damaged[#damaged + 1] = id end
-for kind, n in pairs(counts) do call('HINCRBY', P .. 'counters', 'repaired_' .. kind, n) end
+for kind, n in pairs(counts) do tally('repaired_' .. kind, n) end
 return done({counts = counts, damaged = damaged})

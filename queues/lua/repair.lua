@@ -137,5 +137,5 @@ local function compare()
 end
 if #damaged == 0 and not pcall(compare) then damaged[#damaged + 1] = '' end
 
-for kind, n in pairs(counts) do call('HINCRBY', P .. 'counters', 'repaired_' .. kind, n) end
+for kind, n in pairs(counts) do tally('repaired_' .. kind, n) end
 return done({counts = counts, suspects = suspects, damaged = damaged, touched = touched})

@@ -33,6 +33,15 @@ def test_what_must_stay_no_longer_expires(floor, watch):
     assert set(found.freed) == set(keys) and "find who sets EXPIRE" in found.problems[0]
     assert [floor.redis.ttl(key) for key in keys] == [-1, -1, -1]
     assert counters(floor)["keys_freed"] == 3 and watch.look().problems == ()
+    assert abs(int(floor.redis.hget(floor.keys.counted, "keys_freed")) - floor.scripts.now_us()) < 60_000_000
+
+
+def test_looking_for_what_expires_changes_nothing(floor, watch):
+    floor.make("r1")
+    floor.redis.expire(floor.keys.queues, 1000)
+    floor.redis.expire(floor.keys.rq_job("r1"), 1000)
+    asked = [*watch.vital(), *(key.decode() for key in floor.redis.scan_iter())]
+    assert watch.expiring(asked) == [floor.keys.queues] and floor.redis.ttl(floor.keys.queues) > 0
 
 
 def test_what_may_expire_and_what_is_not_ours_is_left_alone(floor, watch):
