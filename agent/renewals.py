@@ -5,6 +5,7 @@ tells whether Redis is away (nobody can claim) or this agent is cut off (another
 """
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from queue import SimpleQueue
 
@@ -16,6 +17,7 @@ from agent.runners.outcome import Verdict
 from queues.claims import Claims, Held
 from queues.claims import Renewed as Reply
 from queues.errors import HeadgateQueueError, RedisUnreachable
+from queues.presence import CLOCK
 
 LEVELS = {"drain": EndLevel.DRAIN, "stop": EndLevel.STOP}
 
@@ -25,6 +27,7 @@ class Renewals(threading.Thread):
 
     `on_back` is called when Redis answers again.
     `info` goes with every heartbeat: its `instance` tells an agent whose name was taken meanwhile from its heir.
+    So does the clock of this machine, which nothing goes by: `headgate doctor` compares it with that of Redis.
     """
 
     def __init__(
@@ -59,7 +62,8 @@ class Renewals(threading.Thread):
         for last in (False, True):
             sent_at = boot_time()
             try:
-                reply = self._claims.renew(held, state=action.state, info=self._info)
+                info = {**self._info, CLOCK: str(time.time_ns() // 1000)}
+                reply = self._claims.renew(held, state=action.state, info=info)
             except HeadgateQueueError as error:
                 if last:
                     return self._failed(sent_at, error)

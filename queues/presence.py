@@ -59,6 +59,8 @@ class Agent:
     request: str | None
     registered_us: int
     seen_us: int
+    clock_us: int | None
+    """What its own clock showed at `seen_us`; None from a version that does not say."""
     info: Mapping[str, str]
 
     @property
@@ -68,9 +70,11 @@ class Agent:
 
 
 LOST = "lost"
+CLOCK = "clock"
+"""What a heartbeat names the clock of its machine, in microseconds."""
 OWN_FIELDS = frozenset(
     ("instance", "host", "pid", "boot_id", "started", "queues", "limit", "running", "state", "request", "registered")
-) | {"seen", "schema", "needs"}
+) | {"seen", "schema", "needs", CLOCK}
 
 
 class Presence:
@@ -186,6 +190,7 @@ class Presence:
             request=found.get("request"),
             registered_us=whole(found.get("registered")),
             seen_us=seen_us,
+            clock_us=whole(found.get(CLOCK)) or None,
             info={field: value for field, value in found.items() if field not in OWN_FIELDS} | self._newer(name, found),
         )
 

@@ -196,3 +196,11 @@ def test_a_process_of_another_boot_container_or_machine_is_not_known_to_be_gone(
     assert cloned.may_be_from_here() and contained.may_be_from_here()
     assert not ELSEWHERE.may_be_from_here() and not HERE.may_be_from_here()
     assert not any(process.is_gone() for process in (cloned, contained, ELSEWHERE, HERE))
+
+
+def test_an_agent_that_sends_its_clock_shows_it_beside_when_it_was_seen(floor, presence):
+    register(presence)
+    assert presence.get("a1").clock_us is None
+    floor.agent("a1").renew([], info={"clock": "1700000000000000"})
+    agent = presence.get("a1")
+    assert agent.clock_us == 1_700_000_000_000_000 and "clock" not in agent.info
