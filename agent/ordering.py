@@ -9,8 +9,8 @@ from agent.errors import NotOnThisMachine
 from agent.orders import Order, Ref
 from agent.runners.environment import find_interpreter, problem_of
 from agent.runners.outcome import Rules
+from orchestrator.keys import deployment_limit
 from orchestrator.store.deployments import Spec, revision_of
-from orchestrator.store.keys import deployment_limit
 from orchestrator.store.runs import deployment_id_of
 from queues.claims import Claim
 from queues.decoding import from_json

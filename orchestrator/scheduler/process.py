@@ -9,6 +9,7 @@ import random
 import time
 
 from orchestrator.config import Settings
+from orchestrator.keys import KINDS
 from orchestrator.scheduler import events
 from orchestrator.scheduler.leadership import Leadership
 from orchestrator.scheduler.passes import Passes
@@ -17,7 +18,6 @@ from orchestrator.scheduler.retention import Retention
 from orchestrator.scheduler.stopping import Interrupted, Stopping
 from orchestrator.scheduler.tick import Reached, nowhere
 from orchestrator.store import Store
-from orchestrator.store.keys import KINDS
 from queues.connection import connect, connect_blocking, masked
 from queues.errors import HeadgateQueueError, RedisFailure
 from queues.events import to_stderr

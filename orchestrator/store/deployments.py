@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from orchestrator.store.keys import StoreKeys
+from orchestrator.keys import StoreKeys
 from orchestrator.store.names import pick
 from orchestrator.store.schedules import Standing, standings
 from queues import schemas

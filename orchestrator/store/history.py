@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from orchestrator.store.keys import StoreKeys
+from orchestrator.keys import StoreKeys
 from queues.scripts import Scripts
 
 LOOKED_AT = 10_000

@@ -2,9 +2,9 @@
 
 import redis
 
+from orchestrator.keys import StoreKeys
 from orchestrator.store.deployments import Deployments, Spec, revision_of
 from orchestrator.store.history import Changes
-from orchestrator.store.keys import StoreKeys
 from orchestrator.store.run_logs import RunLogs
 from orchestrator.store.runs import FlowRuns, deployment_id_of
 from orchestrator.store.schedules import Schedules

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.store.keys import StoreKeys
+from orchestrator.keys import StoreKeys
 from queues.records import whole
 from queues.scripts import Scripts
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgpack
 
-from orchestrator.store.keys import StoreKeys
+from orchestrator.keys import StoreKeys
 from queues.clock import seconds_to_us
 from queues.decoding import checked_row, from_msgpack
 from queues.errors import BadPayload, NewerSchema

@@ -10,9 +10,9 @@ from redis import Redis
 
 from orchestrator.deployments import deployment_id
 from orchestrator.errors import NotFound
+from orchestrator.keys import StoreKeys, deployment_limit
 from orchestrator.runs import ids_of_name, run_name
 from orchestrator.store.deployments import DeploymentRecord
-from orchestrator.store.keys import StoreKeys, deployment_limit
 from orchestrator.store.names import ID_PART, UUID, ambiguous, not_found
 from queues.records import Run
 from queues.runs import NewRun, Runs

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.store.keys import StoreKeys
+from orchestrator.keys import StoreKeys
 from queues.scripts import Scripts
 
 MAKE = "make"

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgpack
 
-from orchestrator.store.keys import StoreKeys
+from orchestrator.keys import StoreKeys
 from queues.decoding import checked_row, from_msgpack
 from queues.errors import BadPayload, NewerSchema
 from queues.records import UNREADABLE

@@ -16,12 +16,12 @@ from datetime import timedelta
 
 from orchestrator.client import Client
 from orchestrator.config import Settings
+from orchestrator.keys import deployment_limit
 from orchestrator.scheduler.leadership import Leadership
 from orchestrator.scheduler.passes import Passes
 from orchestrator.scheduler.process import passes_of
 from orchestrator.schedules import IntervalSchedule
 from orchestrator.store import Store
-from orchestrator.store.keys import deployment_limit
 from queues.claims import Claim, Claims, Held, Outcome
 from queues.connection import connect
 from queues.recovery import Greeting, WindowLength

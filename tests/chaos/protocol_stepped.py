@@ -13,12 +13,12 @@ from typing import Any
 
 import redis as redis_py
 
+from orchestrator.keys import KINDS
 from orchestrator.scheduler.leadership import Leadership
 from orchestrator.scheduler.passes import Passes
 from orchestrator.scheduler.rescue import Rescue
 from orchestrator.scheduler.retention import Retention
 from orchestrator.store import Store
-from orchestrator.store.keys import KINDS
 from queues.errors import RefusedByState
 from queues.key_watch import KeyWatch
 from queues.leases import Leases

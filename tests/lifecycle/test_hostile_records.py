@@ -6,7 +6,7 @@ import msgpack
 import psutil
 import pytest
 
-from orchestrator.store.keys import StoreKeys
+from orchestrator.keys import StoreKeys
 from queues.states import State
 from tests.lifecycle.worksite import Site
 from tests.support.waiting import wait_until
