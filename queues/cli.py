@@ -6,10 +6,12 @@ import click
 
 from orchestrator.cli.access import client
 from orchestrator.cli.frame import group
+from orchestrator.cli.moments import spoken
 from orchestrator.cli.output import Columns, Output
 from orchestrator.cli.values import LIMIT, QUEUE, Duration, Whole
 
 HOURS_OF_A_YEAR = 8784
+YEAR = HOURS_OF_A_YEAR * 3600.0
 
 
 @group("work-queue", "Named queues on Redis, each with a concurrency limit.")
@@ -36,6 +38,7 @@ QUEUES: Columns = {
     "Running": "running",
     "Late": "late",
     "Agents": "agents",
+    "Limit Until": "limit_until",
 }
 COMING: Columns = {
     "Scheduled Start Time": "scheduled_start_time",
@@ -122,13 +125,17 @@ def resume(output: Output, name: str) -> None:
 @work_queue.command("set-concurrency-limit")
 @click.argument("name", type=QUEUE, metavar="NAME")
 @click.argument("limit", type=LIMIT, metavar="LIMIT")
-def set_concurrency_limit(output: Output, name: str, limit: int) -> None:
+@click.option("--for", "lasts", type=Duration(1, YEAR), help="Only for so long, as in 2h; then it is what it was.")
+def set_concurrency_limit(output: Output, name: str, limit: int, lasts: float | None) -> None:
     """Set how many runs may execute at once. Running ones are never stopped by it."""
     with client() as opened:
-        queue = opened.set_concurrency_limit(name, limit)
-    output.done(
-        queue, f"Work queue {queue.name}: at most {queue.concurrency_limit} at once, {queue.running} running now"
-    )
+        queue = opened.set_concurrency_limit(name, limit, lasts_seconds=lasts)
+        then = opened.get_work_queue(name).limit_then if queue.limit_until else None
+    ends = f"until {output.cell(queue.limit_until)}, then {limit_in_words(then)}; " if queue.limit_until else ""
+    told = f"Work queue {queue.name}: at most {queue.concurrency_limit} at once, {ends}{queue.running} running now"
+    output.done(queue, told)
+    if lasts and not queue.limit_until:
+        output.note(f"This is its limit anyway: nothing changes in {spoken(lasts)}.")
 
 
 @work_queue.command("clear-concurrency-limit")

@@ -17,6 +17,8 @@ EXPECTED = {
     "queues": "set",
     "queue": "hash",
     "limits": "hash",
+    "reverts": "zset",
+    "reverts_to": "hash",
     "run": "hash",
     "data": "hash",
     "waiting": "zset",
@@ -68,7 +70,18 @@ def keys_in_play(
 ) -> list[str]:
     """The keys whose types decide whether the scripts work: those of the installation, of queues, limits and runs."""
     queues = list(queues)
-    found = [keys.queues, keys.limits, keys.leases, keys.delayed, keys.agents, keys.token, keys.events, keys.changes]
+    found = [
+        keys.queues,
+        keys.limits,
+        keys.reverts,
+        keys.reverts_to,
+        keys.leases,
+        keys.delayed,
+        keys.agents,
+        keys.token,
+        keys.events,
+        keys.changes,
+    ]
     found += [keys.recovery, keys.counters, keys.counted, keys.rq_queues, *(keys.state(state) for state in State)]
     for queue in queues:
         found += [keys.queue(queue), keys.waiting(queue), keys.parked_limits(queue), keys.idle(queue)]

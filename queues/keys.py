@@ -53,6 +53,10 @@ class Keys:
         self.prefix = prefix
         self.queues = f"{prefix}:queues"
         self.limits = f"{prefix}:limits"
+        self.reverts = f"{prefix}:reverts"
+        """Sorted set: limit that was changed for a time -> when that is over."""
+        self.reverts_to = f"{prefix}:reverts_to"
+        """Hash: limit that was changed for a time -> `<its number for that time> <the one before>`, empty for none."""
         self.leases = f"{prefix}:leases"
         self.delayed = f"{prefix}:delayed"
         self.agents = f"{prefix}:agents"

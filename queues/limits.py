@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from queues import events
+from queues.clock import seconds_to_us
 from queues.errors import InvalidValue
 from queues.keys import LIMIT
 from queues.scripts import Scripts
@@ -11,6 +12,11 @@ from queues.scripts import Scripts
 LARGEST = 10_000
 OFFER = 50
 """Parked runs per queue that a raised limit puts into line at once; each claim then brings the next."""
+
+
+REVERTED_AT_ONCE = 100
+SHORTEST_WHILE, LONGEST_WHILE = 1.0, 366 * 86400.0
+"""Seconds for which a limit can be changed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +37,13 @@ def checked_limit(number: int) -> int:
     return number
 
 
+def checked_while(seconds: float) -> float:
+    """Give the time back for which a limit is changed, or raise InvalidValue."""
+    if not SHORTEST_WHILE <= seconds <= LONGEST_WHILE:
+        raise InvalidValue("the time that a limit is changed for", "1 second to 366 days", seconds)
+    return seconds
+
+
 class Limits:
     """Sets and reads limits by name: queue:…, deployment:…, tag:…, key:…"""
 
@@ -38,16 +51,30 @@ class Limits:
         self._scripts = scripts
         self._keys = scripts.keys
 
-    def set(self, limit: str, number: int | None, actor: str) -> int | None:
-        """Change a limit, None removes it; runs that hold a slot keep it, and count. Gives the number before."""
+    def set(self, limit: str, number: int | None, actor: str, *, lasts_seconds: float | None = None) -> int | None:
+        """Change a limit, None removes it; runs that hold a slot keep it, and count. Gives the number before.
+
+        With `lasts_seconds` it gets the number before back after that time, by whoever calls `revert_due`; any change
+        meanwhile counts for more. A second change for a time leads back to the number before both.
+        """
         if not LIMIT.fullmatch(limit):
             raise InvalidValue("the name of a limit", "kind:name in one line, without |", limit)
         number = None if number is None else checked_limit(number)
-        reply = self._scripts.call("set_limit", limit=limit, number=number, actor=actor, offer=OFFER)
+        arguments = {"limit": limit, "number": number, "actor": actor, "offer": OFFER}
+        if lasts_seconds is not None:
+            arguments["lasts_us"] = seconds_to_us(checked_while(lasts_seconds))
+        reply = self._scripts.call("set_limit", **arguments)
         before: int | None = reply.get("before")
-        if before != number:
+        if reply["changed"]:
             events.limit_set(limit=limit, before=before, after=number, actor=actor)
         return before
+
+    def revert_due(self, *, actor: str) -> list[str]:
+        """Give limits their number again whose time is over, at most a hundred; gives the names of those limits."""
+        reverted = list(self._scripts.call("revert_limits", actor=actor, offer=OFFER, most=REVERTED_AT_ONCE))
+        for one in reverted:
+            events.limit_set(limit=one["limit"], before=one.get("before"), after=one.get("after"), actor=actor)
+        return [one["limit"] for one in reverted]
 
     def get(self, limit: str) -> int | None:
         """Read a limit; None when there is none."""

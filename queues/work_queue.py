@@ -25,6 +25,7 @@ ALIVE_US = seconds_to_us(30)
 class WorkQueue:
     """A work queue and what stands on it; `queued` includes parked runs, `late` is a part of `queued`.
 
+    `limit_until_us` is set while the limit was changed for a time only, and `limit_then` is the one that comes back.
     `oldest_due_us` is the due time of the run that waits longest. `problem` says that a newer version wrote the queue,
     whose runs agents of this one leave alone.
     """
@@ -32,6 +33,8 @@ class WorkQueue:
     id: str
     name: str
     concurrency_limit: int | None
+    limit_until_us: int | None
+    limit_then: int | None
     paused: bool
     priority: int
     lease_seconds: float | None
@@ -126,9 +129,12 @@ class WorkQueues:
         """Change the lease of runs claimed or renewed from now on; None takes the agent's setting."""
         return self._change(name, {"lease": "" if seconds is None else f"{checked_lease(seconds):g}"}, actor)
 
-    def set_limit(self, name: str, number: int | None, actor: str) -> int | None:
-        """Change how many of its runs may be executing at once; gives the number before. Raises UnknownQueue."""
-        return self._limits.set(queue_limit(self.get(name).name), number, actor)
+    def set_limit(self, name: str, number: int | None, actor: str, *, lasts_seconds: float | None = None) -> int | None:
+        """Change how many of its runs may be executing at once, for good or for a time; gives the number before.
+
+        Raises UnknownQueue.
+        """
+        return self._limits.set(queue_limit(self.get(name).name), number, actor, lasts_seconds=lasts_seconds)
 
     def waiting(self, name: str, limit: int = 1000) -> list[Waiting]:
         """List the runs of a queue in the order of their due times, those parked under a full limit among them."""
@@ -169,6 +175,8 @@ def work_queue(name: str, row: dict[str, Any]) -> WorkQueue:
         id=queue_id(name),
         name=name,
         concurrency_limit=row.get("limit"),
+        limit_until_us=row.get("limit_until"),
+        limit_then=row.get("limit_then"),
         paused=settings.get("paused") == "1",
         priority=whole(settings.get("priority"), DEFAULT_PRIORITY),
         lease_seconds=stored_lease(settings.get("lease", "")),

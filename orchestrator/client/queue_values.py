@@ -10,7 +10,10 @@ from orchestrator.client.values import Change, FlowRun, SlotHolder, Value
 
 @dataclass(frozen=True, kw_only=True)
 class WorkQueue(Value):
-    """A work queue as listed. `queued` counts every due run that waits, parked ones included."""
+    """A work queue as listed. `queued` counts every due run that waits, parked ones included.
+
+    `limit_until` is set while the limit was changed for a time only.
+    """
 
     id: str
     name: str
@@ -21,12 +24,14 @@ class WorkQueue(Value):
     running: int
     late: int
     agents: int
+    limit_until: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkQueueDetail(WorkQueue):
-    """A work queue with everything that `inspect` shows."""
+    """A work queue with everything that `inspect` shows. `limit_then` is what its limit is after `limit_until`."""
 
+    limit_then: int | None
     description: str | None
     lease_seconds: float | None
     on_disconnect: str

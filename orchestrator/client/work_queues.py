@@ -51,6 +51,7 @@ class WorkQueueVerbs(Access):
         deployments = (one for one in self.store.deployments.all() if one.spec["work_queue"] == queue.name)
         return WorkQueueDetail(
             **fields_of(queue),
+            limit_then=queue.limit_then,
             description=queue.description or None,
             lease_seconds=queue.lease_seconds,
             on_disconnect=queue.on_disconnect,
@@ -71,9 +72,12 @@ class WorkQueueVerbs(Access):
         self.store.queues.resume(self.store.queues.get(ref).name, self.actor)
         return shown(self.store.queues.get(ref))
 
-    def set_concurrency_limit(self, ref: str, limit: int) -> WorkQueue:
-        """Let at most `limit` runs of the queue be executing at once; those that run already count, and go on."""
-        self.store.queues.set_limit(ref, limit, self.actor)
+    def set_concurrency_limit(self, ref: str, limit: int, *, lasts_seconds: float | None = None) -> WorkQueue:
+        """Let at most `limit` runs of the queue be executing at once; those that run already count, and go on.
+
+        With `lasts_seconds` the limit of now comes back after that time, unless somebody changes it meanwhile.
+        """
+        self.store.queues.set_limit(ref, limit, self.actor, lasts_seconds=lasts_seconds)
         return shown(self.store.queues.get(ref))
 
     def clear_concurrency_limit(self, ref: str) -> WorkQueue:
@@ -91,7 +95,7 @@ class WorkQueueVerbs(Access):
 def fields_of(queue: QueueRecord) -> dict[str, Any]:
     """The fields of a listed work queue."""
     names = ("id", "name", "concurrency_limit", "paused", "priority", "queued", "running", "late", "agents")
-    return {name: getattr(queue, name) for name in names}
+    return {name: getattr(queue, name) for name in names} | {"limit_until": views.moment(queue.limit_until_us)}
 
 
 def shown(queue: QueueRecord) -> WorkQueue:

@@ -36,6 +36,7 @@ class Pulse:
     next_due_us: int | None
     next_delayed_us: int | None
     next_deadline_us: int | None
+    next_revert_us: int | None = None
     strange: str | None = None
     """Why the data in Redis are not those that this process knew; nothing may be done to them then."""
 
@@ -100,5 +101,6 @@ class Leadership:
             next_due_us=reply.get("next_due"),
             next_delayed_us=reply.get("next_delayed"),
             next_deadline_us=reply.get("next_deadline"),
+            next_revert_us=reply.get("next_revert"),
             strange=reply.get("strange"),
         )

@@ -50,9 +50,10 @@ class Passes:
     1. put delayed runs on their queues when they are due;
     2. make the runs of due instants;
     3. take runs back whose leases have ended;
-    4. repair what does not fit together;
-    5. forget what is older than it is kept;
-    6. look for what a stranger or the server takes away.
+    4. give limits their number again that were changed for a time;
+    5. repair what does not fit together;
+    6. forget what is older than it is kept;
+    7. look for what a stranger or the server takes away.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Passes:
             Duty(name="promote", wait=lambda pulse: pulse.seconds_until(pulse.next_delayed_us), do=self._promote),
             Duty(name="tick", wait=lambda pulse: pulse.seconds_until(pulse.next_due_us), do=self._tick),
             Duty(name="expire", wait=self._until_expiry, do=self._expire),
+            Duty(name="revert", wait=lambda pulse: pulse.seconds_until(pulse.next_revert_us), do=self._revert),
             Duty(name="repair", wait=lambda _: self._repair_at - self._clock(), do=self._repair),
             Duty(name="retention", wait=lambda _: self._retention_at - self._clock(), do=self._retain),
             Duty(name="trim", wait=lambda _: self._trim_at - self._clock(), do=self._trim),
@@ -147,6 +149,9 @@ class Passes:
 
     def _expire(self, _pulse: Pulse) -> bool:
         return self._rescue.expire()
+
+    def _revert(self, _pulse: Pulse) -> bool:
+        return bool(self._store.limits.revert_due(actor="scheduler"))
 
     def _repair(self, _pulse: Pulse) -> bool:
         more = self._rescue.repair()

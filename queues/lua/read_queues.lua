@@ -1,7 +1,7 @@
 -- read_queues.lua: what stands on work queues; reads only.
 -- KEYS[1] prefix
 -- ARGV[1] queues (list), late_us (waiting longer than this is late), alive_us (agents heard of within this listen)
--- Returns per queue {settings (map), limit?, queued, late,
+-- Returns per queue {settings (map), limit?, limit_until? and limit_then? (when the limit was changed for a time), queued, late,
 --         oldest? (due time of the run that waits longest), running, agents}.
 local listening = {}
 for _, agent in ipairs(call('ZRANGEBYSCORE', P .. 'agents', us(NOW - A.alive_us), '+inf')) do
@@ -29,9 +29,12 @@ for i, queue in ipairs(A.queues) do
     local first = tonumber(call('ZRANGE', place, 0, 0, 'WITHSCORES')[2])
     if first and (not oldest or first < oldest) then oldest = first end
   end
+  local back, ends = reverting('queue:' .. queue)
   rows[i] = {
+    limit_until = ends, limit_then = tonumber(back),
     settings = settings_of(queue), limit = tonumber(call('HGET', P .. 'limits', 'queue:' .. queue) or nil),
-    queued = queued, late = late, oldest = oldest, running = call('ZCARD', P .. 'holders:queue:' .. queue), agents = listening[queue] or 0,
+    queued = queued, late = late, oldest = oldest,
+    running = call('ZCARD', P .. 'holders:queue:' .. queue), agents = listening[queue] or 0,
   }
 end
 return done(rows)

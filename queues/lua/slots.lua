@@ -182,6 +182,31 @@ local function grown(limit, n)
   for _, name in ipairs(call('SMEMBERS', P .. 'parked:' .. limit)) do offer(limit, name, n) end
 end
 
+-- Change the number of a limit, nil removes it; holders stay, and count. When it grew, up to `offered` parked runs per queue
+-- return to their lines at once. Gives whether that changed anything.
+local function set_number(limit, number, offered)
+  local before = tonumber(call('HGET', P .. 'limits', limit) or nil)
+  if before == number then return false end
+  if number then call('HSET', P .. 'limits', limit, us(number)) else call('HDEL', P .. 'limits', limit) end
+  rooms[limit] = nil
+  changed(limit, 'limit', before and us(before), number and us(number))
+  if before and (not number or number > before) and room(limit) >= 1 then grown(limit, math.min(room(limit), offered)) end
+  return true
+end
+
+-- The number that a limit will have again, '' for none, and when; nil while it has no number for a time only. A number that
+-- somebody else has set since is there to stay.
+local function reverting(limit)
+  local number, back = string.match(call('HGET', P .. 'reverts_to', limit) or '', '^(%d*) (%d*)$')
+  local at = number and number == (call('HGET', P .. 'limits', limit) or '') and call('ZSCORE', P .. 'reverts', limit)
+  if at then return back, tonumber(at) end
+end
+
+local function forget_revert(limit)
+  call('ZREM', P .. 'reverts', limit)
+  call('HDEL', P .. 'reverts_to', limit)
+end
+
 -- Whether the pair (A.token, A.claim) owns the run.
 local function owned(run)
   return run and HELD[run.state] and run.token == us(A.token) and run.claim == A.claim

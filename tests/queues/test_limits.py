@@ -170,3 +170,82 @@ def test_each_change_of_a_limit_is_kept_once(floor: Floor) -> None:
         (b"user:ann", b"tag:gpu", b"", b"2"),
         (b"user:bob", b"tag:gpu", b"2", b""),
     ]
+
+
+def until(floor: Floor, limit: str) -> float:
+    """Seconds until a limit gets its number back."""
+    return (floor.redis.zscore(floor.keys.reverts, limit) - floor.scripts.now_us()) / 1e6
+
+
+def changes_of(floor: Floor) -> list[tuple[str, ...]]:
+    """What was recorded: who, which field, old, new."""
+    entries = [fields for _, fields in floor.redis.xrange(floor.keys.changes)]
+    return [tuple(entry[name].decode() for name in (b"actor", b"field", b"old", b"new")) for entry in entries]
+
+
+def test_a_limit_raised_for_a_time_gets_its_number_back_once_and_no_earlier(floor: Floor) -> None:
+    floor.limits.set("tag:gpu", 3, "ann")
+    floor.limits.set("tag:gpu", 6, "ann", lasts_seconds=7200)
+    floor.travel(7198)
+    assert floor.limits.revert_due(actor="scheduler") == [] and floor.limits.get("tag:gpu") == 6
+    floor.travel(3)
+    assert floor.limits.revert_due(actor="scheduler") == ["tag:gpu"]
+    assert floor.limits.revert_due(actor="scheduler") == [] and floor.limits.get("tag:gpu") == 3
+    assert changes_of(floor)[-1] == ("scheduler", "limit", "6", "3")
+    assert not floor.redis.exists(floor.keys.reverts, floor.keys.reverts_to)
+
+
+def test_a_limit_that_was_none_before_is_none_after(floor: Floor) -> None:
+    floor.limits.set("tag:gpu", 1, "ann", lasts_seconds=60)
+    floor.start("r0", limits=("tag:gpu",))
+    floor.make("r1", "r2", limits=("tag:gpu",))
+    assert floor.claim_ids(9) == []
+    floor.travel(61)
+    floor.limits.revert_due(actor="scheduler")
+    assert floor.limits.all() == {} and floor.claim_ids(9) == ["r1", "r2"]
+    check(look(floor))
+
+
+def test_a_change_for_good_makes_the_one_for_a_time_forgotten(floor: Floor) -> None:
+    floor.limits.set("tag:gpu", 3, "ann")
+    for number in (5, 4, None):
+        floor.limits.set("tag:gpu", 4, "ann", lasts_seconds=60)
+        floor.limits.set("tag:gpu", number, "bob")
+        floor.travel(61)
+        assert floor.limits.revert_due(actor="scheduler") == [] and floor.limits.get("tag:gpu") == number
+    assert ("bob", "limit_until") in [change[:2] for change in changes_of(floor)]
+
+
+def test_a_second_change_for_a_time_leads_back_to_the_number_before_both(floor: Floor) -> None:
+    floor.limits.set("tag:gpu", 3, "ann")
+    floor.limits.set("tag:gpu", 6, "ann", lasts_seconds=60)
+    floor.limits.set("tag:gpu", 8, "ann", lasts_seconds=600)
+    assert until(floor, "tag:gpu") == pytest.approx(600, abs=5)
+    floor.travel(601)
+    floor.limits.revert_due(actor="scheduler")
+    assert floor.limits.get("tag:gpu") == 3
+
+
+def test_a_number_that_an_older_version_set_meanwhile_stays(floor: Floor) -> None:
+    floor.limits.set("tag:gpu", 3, "ann")
+    floor.limits.set("tag:gpu", 6, "ann", lasts_seconds=60)
+    floor.redis.hset(floor.keys.limits, "tag:gpu", 4)
+    floor.travel(61)
+    assert floor.limits.revert_due(actor="scheduler") == [] and floor.limits.get("tag:gpu") == 4
+
+
+def test_changing_for_a_time_to_the_number_that_stands_changes_nothing(floor: Floor) -> None:
+    floor.limits.set("tag:gpu", 3, "ann")
+    before = floor.dump()
+    assert floor.limits.set("tag:gpu", 3, "ann", lasts_seconds=60) == 3
+    assert floor.dump() == before
+    with pytest.raises(InvalidValue, match="366 days"):
+        floor.limits.set("tag:gpu", 3, "ann", lasts_seconds=0.5)
+
+
+def test_a_hundred_limits_are_set_back_per_call(floor: Floor) -> None:
+    for number in range(120):
+        floor.limits.set(f"tag:t{number}", 2, "ann", lasts_seconds=5)
+    floor.travel(6)
+    counts = [len(floor.limits.revert_due(actor="scheduler")) for _ in range(3)]
+    assert counts == [100, 20, 0] and floor.limits.all() == {}

@@ -2,7 +2,7 @@
 -- KEYS[1] prefix
 -- ARGV[1] owner (random, one per process), who? (its pid and host, for people), ttl_us, release (true: give it up),
 --   lease_us, grace_us, installation? (id that the caller knows), seen? (newest beat that it knows of), tail_us (what a crash of Redis may lose)
--- Returns {leading, epoch, until, now, beat, next_due, next_delayed, next_deadline, window?, strange?}; times in microseconds,
+-- Returns {leading, epoch, until, now, beat, next_due, next_delayed, next_deadline, next_revert, window?, strange?}; times in microseconds,
 --   absent when none. `window`: why nothing expires for a while. `strange`: why these data are not those that the caller knew:
 --   then nothing was written.
 -- The epoch grows with each change of the owner: what a deposed leader still sends is refused by it.
@@ -73,4 +73,5 @@ local function first_deadline()
   return last and math.max(first('leases'), 0)
 end
 return cmsgpack.pack({leading = leading, epoch = epoch, ['until'] = ends, now = NOW, beat = beat, next_due = first('due'),
-  next_delayed = first('delayed'), next_deadline = first_deadline(), window = window})
+  next_delayed = first('delayed'), next_deadline = first_deadline(), next_revert = first('reverts'),
+  window = window})

@@ -12,6 +12,18 @@ from tests.orchestrator.cli.conftest import Headgate
 from tests.support.deployments import NEW_YORK, spec
 
 QUEUE_KEYS = ["id", "name", "concurrency_limit", "paused", "priority", "queued", "running", "late", "agents"]
+QUEUE_KEYS += ["limit_until"]
+    "id",
+    "name",
+    "concurrency_limit",
+    "paused",
+    "priority",
+    "queued",
+    "running",
+    "late",
+    "agents",
+    "limit_until",
+]
 AGENT_KEYS = ["id", "name", "host", "pid", "queues", "limit", "running", "state", "last_heartbeat"]
 PREVIEW_KEYS = ["scheduled_start_time", "run_id", "name", "deployment_id", "deployment", "late"]
 
@@ -128,3 +140,19 @@ def test_an_agent_on_an_unknown_queue_is_refused_and_makes_nothing(
 @pytest.mark.parametrize("words", [["--limit", "0"], ["--limit", "1e3"], ["--name", "A b"]])
 def test_bad_options_of_an_agent_are_refused_without_redis(offline: Headgate, words: list[str]) -> None:
     assert "expected" in offline("agent", "start", *words, code=2).err
+
+
+def test_a_limit_for_a_time_is_shown_with_its_end_and_what_comes_then(headgate: Headgate, opened: Any) -> None:
+    opened.create_work_queue("ml", limit=3)
+    told = headgate("work-queue", "set-concurrency-limit", "ml", "6", "--for", "2h").out
+    (queue,) = [queue for queue in headgate.json("work-queue", "ls") if queue["name"] == "ml"]
+    ends = queue["limit_until"].partition(".")[0]
+    assert told.startswith(f"Work queue ml: at most 6 at once, until {ends}") and "then at most 3 at once" in told
+    assert headgate.json("work-queue", "inspect", "ml")["limit_then"] == 3
+    assert "anyway" in headgate("work-queue", "set-concurrency-limit", "ml", "3", "--for", "2h").err
+    for wrong in ("0", "-1h", "soon", "1e3", "400d"):
+        assert (
+            "expected a duration"
+            in headgate("work-queue", "set-concurrency-limit", "ml", "6", "--for", wrong, code=2).err
+        )
+    assert opened.get_work_queue("ml").limit_until is None and opened.get_work_queue("ml").concurrency_limit == 3

@@ -16,7 +16,7 @@ def test_a_queue_is_made_listed_and_named_by_the_beginning_of_its_id(client):
     assert (made.concurrency_limit, made.priority, made.paused) == (2, 5, False)
     assert client.get_work_queue(made.id[:8]).name == "ml"
     assert [queue.name for queue in client.list_work_queues()] == ["ml", "default"]
-    keys = "id name concurrency_limit paused priority queued running late agents"
+    keys = "id name concurrency_limit paused priority queued running late agents limit_until"
     assert list(made.to_json()) == keys.split()
 
 

@@ -110,3 +110,15 @@ def test_a_repair_that_needs_more_time_goes_on_at_once_and_lets_other_duties_in_
     again(passes)._repair_at = 0.0
     assert [passes.once() for _ in range(2)] == [0.0, 0.0]
     assert passes.once() > 0 and passes._repair_at > passes._clock()
+
+
+def test_a_limit_changed_for_a_time_is_set_back_by_whoever_leads_then(store, client, passes):
+    client.create_work_queue("ml", limit=3)
+    client.set_concurrency_limit("ml", 6, lasts_seconds=3600)
+    store.travel(3599_500_000)
+    assert settle(passes) <= 0.5 and client.get_work_queue("ml").concurrency_limit == 6
+    store.travel(10_000_000)
+    settle(passes_of(Settings(), store, Leadership(store), WindowLength()))
+    shown = client.get_work_queue("ml")
+    assert (shown.concurrency_limit, shown.limit_until) == (3, None)
+    assert (shown.changes[0].who, shown.changes[0].old, shown.changes[0].new) == ("scheduler", "6", "3")
