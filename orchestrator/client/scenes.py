@@ -1,88 +1,134 @@
-"""Gathers from Redis what an explanation is made from."""
+"""Gathers from Redis what an explanation is made from: for one run everything, for the rows of a list what is cheap."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from orchestrator.client import views
-from orchestrator.client.explain import Scene, blocking_limit
-from orchestrator.client.queue_values import AgentInfo
-from orchestrator.client.values import FlowRun, SlotHolder
+from orchestrator.client.explain import why
+from orchestrator.client.explain_values import Alone, Around, Scene
+from orchestrator.client.explain_waiting import limits_in_order, missing_code
+from orchestrator.client.values import Change, FlowRun, SlotHolder
 from orchestrator.store import Store
+from orchestrator.store.deployments import Spec, revision_of
+from orchestrator.store.leader import read_leader
+from orchestrator.store.runs import deployment_id_of
 from queues.clock import from_us
+from queues.errors import BadPayload, NewerSchema
 from queues.keys import queue_limit
-from queues.presence import LOST
-from queues.records import Run
-from queues.states import State
-from queues.work_queue import WorkQueue
+from queues.records import Run, whole
+from queues.states import HELD, State
 
 HOLDERS_SHOWN = 20
+LOOKED_AT = 50
+"""Runs at the head of a line whose histories tell which agents lack their code."""
 
 
 def listed(store: Store, runs: Sequence[Run], late_us: int) -> list[FlowRun]:
-    """Runs as listed."""
-    now_us, queues = store.scripts.now_us(), {queue.name: queue for queue in store.queues.all()}
-    return [FlowRun(**views.row(run, now_us, late_us, why(run, queues.get(run.queue)))) for run in runs]
+    """Runs as listed, each with why it is where it is in short words."""
+    return [FlowRun(**fields) for fields in rows_of(store, runs, late_us)]
 
 
 def row_of(store: Store, run: Run, late_us: int) -> dict[str, Any]:
-    """The fields of FlowRun for a record."""
-    queues = {queue.name: queue for queue in store.queues.all()}
-    return views.row(run, store.scripts.now_us(), late_us, why(run, queues.get(run.queue)))
+    """The fields of a listed run."""
+    return rows_of(store, [run], late_us)[0]
 
 
-def why(run: Run, queue: WorkQueue | None) -> str | None:
-    """In one line, why a run is where it is; the whole story is in explain."""
-    if run.problem:
-        return run.problem
-    if run.state == State.QUEUED:
-        return why_queued(run, queue)
-    if run.state == State.SCHEDULED:
-        return f"due at {views.utc_text(run.due_us)}" + (f", after: {run.reason}" if run.reason else "")
-    if run.state == State.PENDING:
-        return f"agent {run.agent} is starting it"
-    if run.state == State.CANCELLING:
-        return f"agent {run.agent} is ending its processes"
-    return run.reason or None
+def rows_of(store: Store, runs: Sequence[Run], late_us: int) -> list[dict[str, Any]]:
+    """The fields of listed runs, in a number of round trips that does not grow with theirs."""
+    around = around_of(store, runs, late_us)
+    reasons = reasons_in_short(store, runs, around)
+    return [views.row(run, around.now_us, late_us, short) for run, short in zip(runs, reasons, strict=True)]
 
 
-def why_queued(run: Run, queue: WorkQueue | None) -> str | None:
-    """What a due run waits for."""
-    if queue is None:
-        return f"work queue {run.queue} does not exist"
-    if queue.paused:
-        return f"work queue {queue.name} is paused"
-    if run.parked is not None:
-        return f"waits for a slot of {run.parked}"
-    if queue.concurrency_limit is not None and queue.running >= queue.concurrency_limit:
-        return f"all {queue.concurrency_limit} slots of {queue.name} are taken"
-    return None if queue.agents else f"no agent listens to {queue.name}"
+def reasons_in_short(store: Store, runs: Sequence[Run], around: Around) -> list[str | None]:
+    """Why each run is where it is, in short words."""
+    ahead = ahead_of(store, runs)
+    return [
+        why(
+            Scene(
+                around=around,
+                run=run,
+                name=views.name_of(run),
+                ahead=ahead.get(run.id, 0),
+                no_code=missing_code([run]) if run.state == State.QUEUED else {},
+            )
+        )
+        for run in runs
+    ]
 
 
-def scene_of(store: Store, run: Run, late_us: int) -> Scene:
-    """Read what surrounds a run: its queue, its limits and who holds them, agents, scheduler."""
+def around_of(store: Store, runs: Sequence[Run], late_us: int) -> Around:
+    """Read what all runs have around them; of the limits' holders only those that these runs may wait for."""
     now_us = store.scripts.now_us()
-    waits = run.state == State.QUEUED
-    queue = next((queue for queue in store.queues.all() if queue.name == run.queue), None)
-    limits = (queue_limit(run.queue), *run.limits) if waits else ()
-    numbers = {name: number for name, number in store.limits.all().items() if name in limits}
-    numbers = {name: numbers[name] for name in limits if name in numbers}
-    held = {name: len(store.limits.holders(name)) for name in limits if name in numbers or name == run.parked}
-    blocking = blocking_limit(run, numbers, held)
-    live, gone = agents_of(store, run.queue) if waits else ((), ())
-    return Scene(
-        run=run,
-        name=views.name_of(run),
+    numbers = store.limits.all()
+    recovery = ("no_claims_before", "no_expiry_before", "reason")
+    hold, expiry, window = store.scripts.ask(lambda client: client.hmget(store.keys.recovery, recovery))
+    return Around(
         now_us=now_us,
         late_us=late_us,
-        queue=queue,
+        queues={queue.name: queue for queue in store.queues.all()},
         numbers=numbers,
-        held=held,
-        holders=holders_of(store, blocking) if blocking else (),
-        ahead=ahead_of(store, run) if waits else 0,
-        agents=live,
-        last_agent=max(gone, key=lambda agent: agent.last_heartbeat, default=None),
-        scheduler_leads=leads(store, now_us),
-        hold_us=hold_us(store, now_us),
+        held=held_of(store, needed(runs, numbers)),
+        agents={agent.name: views.agent_info(agent) for agent in store.presence.all()},
+        leader=read_leader(store.scripts, store.keys, now_us),
+        hold_us=max(whole(hold) - now_us, 0),
+        no_expiry_us=max(whole(expiry) - now_us, 0),
+        window=(window or b"").decode("utf-8", "replace"),
+    )
+
+
+def needed(runs: Iterable[Run], numbers: Iterable[str]) -> list[str]:
+    """The limits that waiting runs need a slot of, as far as they have a number or are waited for."""
+    known, found = set(numbers), dict[str, None]()
+    for run in runs:
+        if run.state == State.QUEUED:
+            found |= dict.fromkeys(one for one in (queue_limit(run.queue), *run.limits) if one in known)
+            found |= {run.parked: None} if run.parked is not None else {}
+    return list(found)
+
+
+def held_of(store: Store, limits: Sequence[str]) -> dict[str, int]:
+    """How many runs hold a slot of each limit."""
+    keys = store.keys
+    counts = store.scripts.ask_many(lambda pipe: [pipe.zcard(keys.holders(limit)) for limit in limits])
+    return {limit: int(count) for limit, count in zip(limits, counts, strict=True)}
+
+
+def ahead_of(store: Store, runs: Sequence[Run]) -> dict[str, int]:
+    """How many runs of the same line, or of the same parking place, are due before each waiting one."""
+    keys = store.keys
+    waiting = [run for run in runs if run.state == State.QUEUED]
+    places = [keys.parked(run.parked, run.queue) if run.parked else keys.waiting(run.queue) for run in waiting]
+
+    def read(pipe: Any) -> None:
+        for run, place in zip(waiting, places, strict=True):
+            pipe.zrank(place, run.id)
+
+    ranks = store.scripts.ask_many(read)
+    return {run.id: int(rank or 0) for run, rank in zip(waiting, ranks, strict=True)}
+
+
+# ------------------------------------------------------------------- one run
+def scene_of(store: Store, run: Run, late_us: int) -> Scene:
+    """Read everything that surrounds a run: its queue, its limits and who holds them, agents, scheduler, spec."""
+    around = around_of(store, [run], late_us)
+    waits = run.state == State.QUEUED
+    limits = limits_in_order(run, around) if waits else []
+    spec = spec_of(store, run)
+    queue = around.queues.get(run.queue)
+    return Scene(
+        around=around,
+        run=run,
+        name=views.name_of(run),
+        ahead=ahead_of(store, [run]).get(run.id, 0),
+        no_code=missing_code(kin_of(store, run)) if waits else {},
+        holders=holders_of(store, limits[0]) if limits else (),
+        paused_by=paused_by(store, run.queue) if waits and queue and queue.paused else None,
+        deployment_paused=not run.is_terminal and is_paused(store, run),
+        path=str(spec["path"]) if spec and spec.get("path") else None,
+        timeout_seconds=spec.get("timeout_seconds") if spec else None,
+        alone=alone_of(store, run) if waits and run.alone == "wanted" else None,
+        lease_us=lease_of(store, run, around.now_us) if run.state in HELD else None,
     )
 
 
@@ -104,27 +150,44 @@ def holders_of(store: Store, limit: str) -> tuple[SlotHolder, ...]:
     )
 
 
-def agents_of(store: Store, queue: str) -> tuple[tuple[AgentInfo, ...], tuple[AgentInfo, ...]]:
-    """The agents that listen to a queue: those alive, and those that are gone."""
-    listening = [agent for agent in map(views.agent_info, store.presence.all()) if queue in agent.queues]
-    live = tuple(agent for agent in listening if agent.state != LOST)
-    return live, tuple(agent for agent in listening if agent.state == LOST)
+def kin_of(store: Store, run: Run) -> list[Run]:
+    """The run, and those at the head of its line that need the same code: what became of them awaits it too."""
+    head = [entry.run_id for entry in store.queues.waiting(run.queue, LOOKED_AT) if entry.run_id != run.id]
+    same = (deployment_id_of(run), revision_of(run))
+    others = [one for one in store.records.get_many(head) if one is not None]
+    return [run, *(one for one in others if (deployment_id_of(one), revision_of(one)) == same)]
 
 
-def ahead_of(store: Store, run: Run) -> int:
-    """How many runs of the same line, or of the same parking place, are due before this one."""
-    keys = store.keys
-    place = keys.parked(run.parked, run.queue) if run.parked else keys.waiting(run.queue)
-    return int(store.scripts.ask(lambda client: client.zrank(place, run.id)) or 0)
+def paused_by(store: Store, queue: str) -> Change | None:
+    """Who paused a queue, as long as that is on record."""
+    changes = (change for change in store.changes.of(queue_limit(queue)) if change.field == "paused")
+    newest = next(changes, None)
+    return views.change(newest) if newest is not None and newest.new == "1" else None
 
 
-def leads(store: Store, now_us: int) -> bool:
-    """Whether a scheduler is at work."""
-    until = store.scripts.ask(lambda client: client.hget(store.keys.leader, "until"))
-    return until is not None and int(until) > now_us
+def is_paused(store: Store, run: Run) -> bool:
+    """Whether the schedules of a run's deployment are switched off."""
+    key = store.keys.deployment(deployment_id_of(run))
+    return bool(store.scripts.ask(lambda client: client.hget(key, "paused")) == b"1")
 
 
-def hold_us(store: Store, now_us: int) -> int:
-    """For how long no run is given out because Redis has just returned."""
-    until = store.scripts.ask(lambda client: client.hget(store.keys.recovery, "no_claims_before"))
-    return max(int(until or 0) - now_us, 0)
+def spec_of(store: Store, run: Run) -> Spec | None:
+    """What a run was made from; None when that is gone or can not be read here."""
+    try:
+        return store.spec_of(run)
+    except (NewerSchema, BadPayload):
+        return None
+
+
+def alone_of(store: Store, run: Run) -> Alone | None:
+    """Which agent empties itself for a run that is to be tried alone (claim.lua)."""
+    found = store.scripts.ask(lambda client: client.hget(store.keys.alone, run.id))
+    since, _, rest = (found or b"").decode("utf-8", "replace").partition(" ")
+    agent = rest.partition(" ")[0]
+    return Alone(since_us=whole(since), agent=agent) if agent else None
+
+
+def lease_of(store: Store, run: Run, now_us: int) -> int | None:
+    """How long the lease of a held run lasts from now on; None without one."""
+    ends = store.scripts.ask(lambda client: client.zscore(store.keys.leases, run.id))
+    return None if ends is None else int(ends) - now_us

@@ -146,10 +146,14 @@ class SlotHolder(Value):
 
 @dataclass(frozen=True, kw_only=True)
 class Reason(Value):
-    """One reason why a run is not running: a code for scripts, a sentence, and the command that changes it."""
+    """One reason why a run is not running: a code for scripts, a sentence, and the command that changes it.
+
+    `brief` is the sentence in a few words, as lists show it.
+    """
 
     code: str
     text: str
+    brief: str
     command: str | None = None
     details: Mapping[str, Any] | None = None
 

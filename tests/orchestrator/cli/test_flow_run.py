@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import signal
+import socket
 import struct
 import subprocess
 import termios
@@ -160,7 +161,8 @@ def test_explain_names_the_holders_and_the_command_that_helps(
     holder, waiting = deployed.run_deployment("score/nightly"), deployed.run_deployment("score/nightly")
     worker.start()
     text = headgate("flow-run", "explain", waiting.id).out
-    assert text.startswith(f"{waiting.name} is Queued: all 1 slots of work queue default are taken: {holder.name}")
+    taken = f"the only slot of work queue default is taken, by {holder.name} on {socket.gethostname()} for "
+    assert text.startswith(f"{waiting.name} is Queued: {taken}")
     assert "    headgate work-queue set-concurrency-limit default 2\n" in text
     told = headgate.json("flow-run", "explain", waiting.id)
     assert told["reasons"][0]["code"] == "limit-full" and told["holders"][0]["run_id"] == holder.id

@@ -1,11 +1,13 @@
 """`explain` names what keeps a run from running, and the command that changes it."""
 
 import itertools
+import socket
 
 import pytest
 
 from orchestrator.scheduler.leadership import Leadership
 from queues.clock import from_us
+from queues.scripts import Scripts
 from tests.support.deployments import Worker, spec
 
 NAMES = (f"ant-{number}" for number in itertools.count())
@@ -44,19 +46,23 @@ def test_a_paused_queue_is_named_first(deployed):
     deployed.pause_work_queue("default")
     told = deployed.explain(run.id)
     assert told.reasons[0].command == "headgate work-queue resume default"
-    assert told.summary == "work queue default is paused"
+    assert told.summary.startswith("work queue default is paused, by ada@lab 0.")
+    assert told.reasons[0].brief == deployed.get_flow_run(run.id).why == "work queue default is paused"
 
 
-def test_a_full_queue_names_the_holders_since_when_and_the_runs_ahead(deployed, store):
+def test_a_full_queue_names_the_holders_their_host_since_when_and_the_runs_ahead(deployed, store):
     deployed.set_concurrency_limit("default", 1)
     holder = start_one(deployed, store)
     deployed.run_deployment("nightly")
     run = deployed.run_deployment("nightly")
+    store.travel(200_000_000)
     told = deployed.explain(run.id)
-    assert [one.run_id for one in told.holders] == [holder.id]
+    host = socket.gethostname()
+    assert [(one.run_id, one.host) for one in told.holders] == [(holder.id, host)]
     assert told.reasons[0].code == "limit-full"
-    assert f"{holder.name} since" in told.summary
-    assert "1 run of the queue due before it" in told.summary
+    assert f"the only slot of work queue default is taken, by {holder.name} on {host} for 3 min 20 s" in told.summary
+    assert told.summary.endswith("; 1 run in line before it")
+    assert deployed.get_flow_run(run.id).why == "the only slot of work queue default is taken, 1 run before it"
     assert told.reasons[0].command == "headgate work-queue set-concurrency-limit default 2"
 
 
@@ -93,7 +99,7 @@ def test_the_agent_that_starts_or_runs_or_ends_it_is_named(deployed, store):
     run = deployed.run_deployment("nightly")
     worker = Worker(store, "ant")
     claim = worker.claim()[0]
-    assert "agent ant claimed it" in deployed.explain(run.id).summary
+    assert f"agent ant on {socket.gethostname()} claimed it" in deployed.explain(run.id).summary
     worker.claims.confirm(claim.run_id, claim.token, claim.claim_id)
     assert codes(deployed, run) == ["running"]
     deployed.cancel(run.id)
@@ -105,7 +111,7 @@ def test_agents_without_room_are_named_with_their_load(deployed, store):
     run = deployed.run_deployment("nightly")
     store.scripts.redis.hset(store.keys.agent("ant"), "running", 4)
     (reason,) = deployed.explain(run.id).reasons
-    assert (reason.code, "ant (4 of 4)" in reason.text) == ("agents-full", True)
+    assert (reason.code, "(4 of 4)" in reason.text) == ("agents-full", True)
 
 
 def test_a_returned_redis_holds_everything_for_a_moment(deployed, store):
@@ -141,3 +147,166 @@ def test_an_ended_run_points_to_retry_only_when_it_did_not_complete(deployed, st
     told = deployed.explain(bad.id)
     assert told.reasons[0].command == f"headgate flow-run retry {bad.id}"
     assert "ValueError: x" in told.summary
+
+
+def silence(store, name, seconds):
+    """Let an agent be heard of last so many seconds ago."""
+    seen = store.scripts.now_us() - seconds * 1_000_000
+    store.scripts.redis.hset(store.keys.agent(name), "seen", seen)
+
+
+def test_slots_of_an_agent_that_fell_silent_and_a_missing_scheduler_are_pointed_out(deployed, store):
+    deployed.set_concurrency_limit("default", 1)
+    holder = start_one(deployed, store)
+    run = deployed.run_deployment("nightly")
+    agent = store.records.get(holder.id).agent
+    silence(store, agent, 20)
+    full, silent, scheduler = deployed.explain(run.id).reasons[:3]
+    assert [full.code, silent.code, scheduler.code] == ["limit-full", "holder-silent", "no-scheduler"]
+    assert f"agent {agent}, which holds slots for {holder.name}, was heard of 20 s ago" in silent.text
+
+
+def test_a_run_on_a_silent_agent_says_when_and_where_it_goes_on(deployed, store):
+    Leadership(store).beat()
+    run = start_one(deployed, store)
+    agent = store.records.get(run.id).agent
+    silence(store, agent, 20)
+    silent, running = deployed.explain(run.id).reasons
+    assert (silent.code, running.code) == ("agent-silent", "running")
+    assert "it starts again elsewhere when its lease has ended, in" in silent.text
+    assert deployed.get_flow_run(run.id).why == f"agent {agent} has been silent for 20 s"
+    store.scripts.redis.hset(store.keys.recovery, mapping={"no_expiry_before": store.scripts.now_us() + 30_000_000})
+    store.scripts.redis.hset(store.keys.recovery, "reason", "Redis was restarted")
+    assert "because Redis was restarted; then it starts again" in deployed.explain(run.id).summary
+
+
+@pytest.mark.parametrize("said", ["vm-1 has no /srv/flows/score.py", "vm-1 can not run it: needs headgate >= 2.0"])
+def test_agents_that_lack_the_code_are_named_with_host_and_path(deployed, store, said):
+    run, other = deployed.run_deployment("nightly"), deployed.run_deployment("nightly")
+    worker = Worker(store, "ant")
+    claim = worker.claim()[0]
+    worker.claims.release(claim.run_id, claim.token, claim.claim_id, reason=said)
+    for waiting in (run, other):
+        reason = deployed.explain(waiting.id).reasons[0]
+        assert (reason.code, reason.details["path"]) == ("no-code", "/srv/flows/score.py")
+        assert f"no agent that listens has the code: {said} (agent ant)" in reason.text
+    assert deployed.get_flow_run(run.id).why == said
+    Worker(store, "bee")
+    assert codes(deployed, other)[0] != "no-code"
+
+
+def test_an_agent_that_found_the_code_since_is_not_said_to_lack_it(deployed, store):
+    run = deployed.run_deployment("nightly")
+    worker = Worker(store, "ant")
+    claim = worker.claim()[0]
+    worker.claims.release(claim.run_id, claim.token, claim.claim_id, reason="vm-1 has no /srv/flows/score.py")
+    claim = worker.start()
+    worker.claims.release(claim.run_id, claim.token, claim.claim_id, reason="the agent stops")
+    assert codes(deployed, run) == ["starting", "given-back"]
+
+
+def test_agents_that_drain_are_no_help(deployed, store):
+    Worker(store, "ant")
+    run = deployed.run_deployment("nightly")
+    store.scripts.redis.hset(store.keys.agent("ant"), "state", "draining")
+    (reason,) = deployed.explain(run.id).reasons
+    assert (reason.code, reason.brief) == ("agents-closed", "agents take nothing: ant draining")
+
+
+def test_full_agents_name_the_queues_that_they_serve_first(deployed, store):
+    deployed.create_work_queue("urgent", priority=1)
+    deployed.create_from_spec(spec(name="hot", work_queue="urgent"))
+    Worker(store, "ant", queues=("default", "urgent"))
+    store.scripts.redis.hset(store.keys.agent("ant"), "running", 4)
+    run = deployed.run_deployment("nightly")
+    deployed.run_deployment("hot")
+    assert deployed.explain(run.id).summary.endswith("; served before it: urgent (priority 1, 1 run)")
+
+
+def test_a_parked_run_tells_how_many_wait_for_the_same_before_it(deployed, store):
+    store.limits.set("tag:ml", 1, "ada")
+    start_one(deployed, store)
+    _, second, third = (deployed.run_deployment("nightly") for _ in range(3))
+    Worker(store, "bee").claim()
+    told = deployed.explain(third.id)
+    assert told.summary.endswith("; 2 runs in line before it")
+    assert told.reasons[0].command == "headgate concurrency-limit create ml 2"
+    assert told.reasons[0].details == {"limit": "tag:ml", "slots": 1, "held": 1, "ahead": 2}
+    assert deployed.get_flow_run(second.id).why == "the only slot of tag ml is taken, 1 run before it"
+
+
+def test_the_limit_of_its_deployment_names_the_file_that_sets_it(deployed, store):
+    store.limits.set(f"deployment:{deployed.get_deployment('nightly').id}", 2, "ada")
+    start_one(deployed, store), start_one(deployed, store)
+    run = deployed.run_deployment("nightly")
+    (full, *_) = deployed.explain(run.id).reasons
+    assert full.text.startswith("all 2 slots of deployment score/nightly are taken")
+    assert full.command == "headgate deployment create /srv/flows/score.py"
+
+
+def test_a_run_that_is_to_be_alone_says_which_agent_empties_itself_for_it(deployed, store):
+    worker = Worker(store, "ant")
+    deployed.run_deployment("nightly")
+    worker.start()
+    store.scripts.redis.hset(store.keys.agent("ant"), "running", 1)
+    run = deployed.run_deployment("nightly")
+    store.scripts.redis.hset(store.keys.run(run.id), mapping={"alone": "wanted", "lost": 3})
+    assert worker.claim() == []
+    (reason,) = deployed.explain(run.id).reasons
+    assert reason.code == "alone" and "it was lost 3 times beside other runs" in reason.text
+    assert "agent ant takes no other run until it is empty, and starts it beside others in 10 min" in reason.text
+
+
+def test_a_queue_of_a_newer_version_is_named(deployed, store):
+    run = deployed.run_deployment("nightly")
+    store.scripts.redis.hset(store.keys.queue("default"), mapping={"schema": 9, "needs": "3.1"})
+    reason = deployed.explain(run.id).reasons[0]
+    assert reason.code == "newer-schema" and "needs headgate >= 3.1" in reason.text
+
+
+def test_a_paused_deployment_is_mentioned_and_does_not_hold_the_run(deployed, store):
+    Worker(store, "ant")
+    run = deployed.run_deployment("nightly")
+    deployed.pause_deployment("nightly")
+    first, note = deployed.explain(run.id).reasons
+    assert (first.code, note.code) == ("starting", "deployment-paused")
+    assert note.command == "headgate deployment resume score/nightly"
+
+
+def test_a_failed_try_says_why_and_when_the_next_one_is(deployed, store):
+    Leadership(store).beat()
+    run = deployed.run_deployment("nightly")
+    Worker(store, "ant").run_one(state="FAILED", reason="ValueError: x", retry_in_seconds=60)
+    due, before = deployed.explain(run.id).reasons
+    assert due.text.startswith("try 2 of a run that failed is due in ")
+    assert (before.code, before.text) == ("failed-before", "attempt 1 failed: ValueError: x")
+    assert deployed.get_flow_run(run.id).why == "next try in 1 min, after: ValueError: x"
+
+
+def test_an_ended_run_says_how_when_where_and_by_whom(deployed, store):
+    run = deployed.run_deployment("nightly")
+    Worker(store, "ant").run_one(state="FAILED", reason="ValueError: x", fields={"exit_code": 1})
+    told = deployed.explain(run.id)
+    assert told.summary.startswith("it ended FAILED 0.") and f"on agent ant on {socket.gethostname()}" in told.summary
+    assert told.reasons[0].details == {"exit_code": "1"}
+    cancelled = deployed.run_deployment("nightly")
+    deployed.cancel(cancelled.id)
+    assert "by ada@lab" in deployed.explain(cancelled.id).summary
+
+
+def test_a_list_says_why_in_round_trips_that_do_not_grow_with_it(deployed, monkeypatch):
+    sent = []
+    ask, call = Scripts.ask, Scripts.call
+    monkeypatch.setattr(Scripts, "ask", lambda self, read: sent.append(read) or ask(self, read))
+    monkeypatch.setattr(Scripts, "call", lambda self, verb, **more: sent.append(verb) or call(self, verb, **more))
+
+    def trips():
+        sent.clear()
+        assert all(run.why for run in deployed.list_flow_runs())
+        return len(sent)
+
+    deployed.run_deployment("nightly")
+    few = trips()
+    for _ in range(30):
+        deployed.run_deployment("nightly")
+    assert trips() == few

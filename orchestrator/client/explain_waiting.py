@@ -1,0 +1,269 @@
+"""What keeps a due run from being claimed, in the order in which to act on it; pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from orchestrator.client.explain_values import SILENT_US, Around, Scene
+from orchestrator.client.queue_values import AgentInfo
+from orchestrator.client.values import Reason, SlotHolder
+from orchestrator.client.views import seconds_text
+from orchestrator.store.runs import deployment_of
+from queues.clock import SECOND_US, to_us
+from queues.keys import queue_limit
+from queues.presence import LOST
+from queues.records import Run
+from queues.states import State
+
+STARTS_WITHIN_US = 5 * SECOND_US
+"""A startable run that waits for longer than this, with a free agent there, is something to look into."""
+ALONE_SECONDS = 600
+"""After so long without an agent that became empty a run that should be alone starts beside others (claim.lua)."""
+HOLDERS_NAMED = 3
+MISSING = (" has no /", " can not run it: ")
+"""What an agent says that gives a run back because its machine lacks the code, or the version to read it."""
+
+
+def waiting(scene: Scene) -> Iterator[Reason]:
+    """Every obstacle of a due run; that it starts, when there is none."""
+    queue = scene.queue
+    if queue is None:
+        text = f"its work queue {scene.run.queue} does not exist"
+        yield Reason(
+            code="no-queue",
+            text=text,
+            brief=f"work queue {scene.run.queue} does not exist",
+            command=f"headgate work-queue create {scene.run.queue}",
+        )
+        return
+    obstacles = [*of_installation(scene), *of_limits(scene), *of_agents(scene)]
+    yield from obstacles or [startable(scene)]
+
+
+def of_installation(scene: Scene) -> Iterator[Reason]:
+    """What holds a whole queue up: its pause switch, a newer version, a Redis that has just returned."""
+    around, queue = scene.around, scene.queue
+    if queue is None:
+        return
+    if queue.problem:
+        yield Reason(code="newer-schema", text=queue.problem, brief=queue.problem)
+    if around.hold_us > 0:
+        text = f"Redis has just returned: for {seconds_text(around.hold_us)} no run starts, so that none runs twice"
+        yield Reason(code="recovery", text=text, brief="Redis has just returned")
+    if queue.paused:
+        text, by = f"work queue {queue.name} is paused", scene.paused_by
+        if by is not None:
+            text += f", by {by.who} {seconds_text(around.now_us - to_us(by.at))} ago"
+        command = f"headgate work-queue resume {queue.name}"
+        yield Reason(code="queue-paused", text=text, brief=f"work queue {queue.name} is paused", command=command)
+
+
+# ------------------------------------------------------------------- limits
+def limits_in_order(run: Run, around: Around) -> list[str]:
+    """The limit the run is parked under, then the others that are full, the queue's own first."""
+    first = [run.parked] if run.parked is not None else []
+    return first + [one for one in (queue_limit(run.queue), *run.limits) if around.is_full(one) and one not in first]
+
+
+def of_limits(scene: Scene) -> Iterator[Reason]:
+    """The full limits, and those of their holders that may never give their slots back by themselves."""
+    limits = limits_in_order(scene.run, scene.around)
+    yield from (limit_reason(scene, limit, named=limit == limits[0]) for limit in limits)
+    yield from silent_holders(scene)
+
+
+def limit_reason(scene: Scene, limit: str, *, named: bool) -> Reason:
+    """A full limit: how many slots, who holds them on which host since when, how many runs wait before this one."""
+    number, held = scene.around.numbers.get(limit), scene.around.held.get(limit, 0)
+    what = in_words(limit, scene.run)
+    text = brief = taken(what, number, held)
+    if number is None or held < number:
+        brief = f"returns to its queue: {what} has room"
+        text = f"it waited for a slot of {what}, which has room again: it returns to its queue"
+    elif named and scene.holders:
+        text += f", by {named_holders(scene.around, scene.holders, held)}"
+    waits_here = named and (limit == scene.run.parked or (scene.run.parked is None and limit.startswith("queue:")))
+    if waits_here and scene.ahead:
+        brief, text = f"{brief}, {runs(scene.ahead)} before it", f"{text}; {runs(scene.ahead)} in line before it"
+    details = {"limit": limit, "slots": number, "held": held, "ahead": scene.ahead if waits_here else None}
+    advice, command = raising(scene, limit, number or held)
+    return Reason(code="limit-full", text=text + advice, brief=brief, command=command, details=details)
+
+
+def taken(what: str, number: int | None, held: int) -> str:
+    """How full a limit is."""
+    if number is not None and held > number:
+        return f"{held} runs hold slots of {what}, allowed are {number}"
+    return f"the only slot of {what} is taken" if number == 1 else f"all {number} slots of {what} are taken"
+
+
+def in_words(limit: str, run: Run) -> str:
+    """What people call a limit."""
+    kind, _, name = limit.partition(":")
+    if kind == "deployment":
+        return f"deployment {deployment_of(run)}"
+    return f"work queue {name}" if kind == "queue" else f"{kind} {name}"
+
+
+def named_holders(around: Around, holders: Sequence[SlotHolder], held: int) -> str:
+    """Who holds slots, on which host, since when; the oldest first."""
+    told = [
+        one.name
+        + (f" on {one.host}" if one.host else f" of agent {one.agent}" if one.agent else "")
+        + f" for {seconds_text(around.now_us - to_us(one.since))}"
+        for one in holders[:HOLDERS_NAMED]
+    ]
+    more = held - len(told)
+    return ", ".join(told) + (f" and {more:,} more" if more > 0 else "")
+
+
+def raising(scene: Scene, limit: str, number: int) -> tuple[str, str | None]:
+    """How one more run is let in: what to do before, and the command."""
+    kind, _, name = limit.partition(":")
+    if kind == "queue":
+        return "", f"headgate work-queue set-concurrency-limit {name} {number + 1}"
+    if kind == "tag":
+        return "", f"headgate concurrency-limit create {name} {number + 1}"
+    if kind == "deployment" and scene.path:
+        return "; a higher concurrency_limit in its file changes that", f"headgate deployment create {scene.path}"
+    return "", None
+
+
+def silent_holders(scene: Scene) -> Iterator[Reason]:
+    """Holders whose agents may be dead: their slots come back when their leases end."""
+    around = scene.around
+    silent: dict[str, list[str]] = {}
+    for holder in scene.holders:
+        agent = around.agents.get(holder.agent or "")
+        if holder.agent and (agent is None or around.silence_us(agent) > SILENT_US):
+            silent.setdefault(holder.agent, []).append(holder.name)
+    for name, held in silent.items():
+        agent = around.agents.get(name)
+        heard = f"was heard of {seconds_text(around.silence_us(agent))} ago" if agent else "is not known any more"
+        text = f"agent {name}, which holds slots for {', '.join(held[:HOLDERS_NAMED])}, {heard}: they come free when"
+        yield Reason(
+            code="holder-silent",
+            text=f"{text} its leases end, unless it comes back",
+            brief=f"agent {name}, which holds slots, is silent",
+            command=f"headgate agent inspect {name}",
+        )
+    if silent and not around.leader.leads:
+        yield no_scheduler(scene, "no scheduler is running, which frees the slots of lost agents")
+
+
+def no_scheduler(scene: Scene, text: str) -> Reason:
+    """No scheduler does what the run waits for; when one was there last."""
+    leader = scene.around.leader
+    if leader.beat_us is not None:
+        on = f" on {leader.host}" if leader.host else ""
+        text += f"; the last one{on} was at work {seconds_text(scene.around.now_us - leader.beat_us)} ago"
+    return Reason(code="no-scheduler", text=text, brief="no scheduler is running", command="headgate scheduler start")
+
+
+def runs(count: int) -> str:
+    """A number of runs in a sentence."""
+    return "1 run" if count == 1 else f"{count:,} runs"
+
+
+# ------------------------------------------------------------------- agents
+def of_agents(scene: Scene) -> Iterator[Reason]:
+    """What keeps every live agent from taking the run; nothing when one of them may."""
+    queue = scene.run.queue
+    live = scene.around.listening(queue)
+    if not live:
+        yield no_agent(scene)
+        return
+    if scene.run.alone == "wanted" and (alone := to_be_alone(scene, live)):
+        yield alone
+    able = [agent for agent in live if agent.state == "running"]
+    have_code = [agent for agent in able if agent.name not in scene.no_code]
+    if any(agent.running < agent.limit for agent in have_code):
+        return
+    start = f"headgate agent start -q {queue}"
+    if lacking := {agent.name: scene.no_code[agent.name] for agent in able if agent.name in scene.no_code}:
+        yield no_code(scene, lacking, alone=len(lacking) == len(live), command=start)
+    if have_code:
+        names = ", ".join(f"{agent.name} on {agent.host} ({agent.running} of {agent.limit})" for agent in have_code)
+        text = f"every agent that can take it from {queue} runs as much as it may: {names}{served_before(scene)}"
+        brief = "agents are full: " + ", ".join(f"{one.name} {one.running}/{one.limit}" for one in have_code)
+        yield Reason(code="agents-full", text=text, brief=brief, command=start)
+    if ending := [agent for agent in live if agent.state != "running"]:
+        names = ", ".join(f"{agent.name} on {agent.host} ({agent.state})" for agent in ending)
+        text = f"agents listen to {queue} and take nothing more: {names}"
+        brief = "agents take nothing: " + ", ".join(f"{one.name} {one.state}" for one in ending)
+        yield Reason(code="agents-closed", text=text, brief=brief, command=start)
+
+
+def no_agent(scene: Scene) -> Reason:
+    """No live agent listens; who did last, and when."""
+    queue, around = scene.run.queue, scene.around
+    gone = [agent for agent in around.agents.values() if queue in agent.queues and agent.state == LOST]
+    text = f"no live agent listens to {queue}"
+    if gone:
+        last = max(gone, key=lambda agent: agent.last_heartbeat)
+        text += f"; the last was {last.name} on {last.host}, heard of {seconds_text(around.silence_us(last))} ago"
+    return Reason(
+        code="no-agent", text=text, brief=f"no agent listens to {queue}", command=f"headgate agent start -q {queue}"
+    )
+
+
+def no_code(scene: Scene, lacking: Mapping[str, str], *, alone: bool, command: str) -> Reason:
+    """Agents that listen, and whose machines lack the code: which host, which path."""
+    told = ", ".join(f"{said} (agent {name})" for name, said in lacking.items())
+    who = "no agent that listens has the code" if alone else "some agents that listen lack the code"
+    text = f"{who}: {told}; put it there, or start an agent where it is"
+    details = {"path": scene.path, "agents": dict(lacking)}
+    return Reason(code="no-code", text=text, brief=next(iter(lacking.values())), command=command, details=details)
+
+
+def served_before(scene: Scene) -> str:
+    """The queues with waiting runs that the listening agents serve first."""
+    around, own = scene.around, scene.queue
+    names = {name for agent in around.listening(scene.run.queue) for name in agent.queues}
+    first = [around.queues[name] for name in sorted(names) if name in around.queues]
+    first = [one for one in first if own and one.priority < own.priority and one.queued and not one.paused]
+    told = ", ".join(f"{one.name} (priority {one.priority}, {runs(one.queued)})" for one in first)
+    return f"; served before it: {told}" if told else ""
+
+
+def to_be_alone(scene: Scene, live: Sequence[AgentInfo]) -> Reason | None:
+    """A run that was lost beside others waits for an agent that holds nothing; none such is there."""
+    if any(agent.state == "running" and agent.running == 0 for agent in live):
+        return None
+    text = f"it was lost {scene.run.lost} times beside other runs: its last try is on an agent that runs nothing else"
+    alone = scene.alone
+    if alone is not None:
+        left = alone.since_us + ALONE_SECONDS * SECOND_US - scene.around.now_us
+        text += f"; agent {alone.agent} takes no other run until it is empty"
+        text += f", and starts it beside others in {seconds_text(left)} at the latest"
+    return Reason(code="alone", text=text, brief="waits for an agent that runs nothing else")
+
+
+def startable(scene: Scene) -> Reason:
+    """Nothing is in its way but the runs before it."""
+    live = scene.around.listening(scene.run.queue)
+    names = ", ".join(f"{agent.name} on {agent.host}" for agent in live)
+    since = scene.around.now_us - max(scene.run.due_us, scene.run.created_us)
+    if scene.ahead:
+        text = f"it is next after {runs(scene.ahead)} of {scene.run.queue}; agents: {names}"
+        return Reason(code="in-line", text=text, brief=f"{runs(scene.ahead)} before it")
+    if since > STARTS_WITHIN_US:
+        text = f"nothing is in its way, and still no agent took it for {seconds_text(since)}; agents: {names}"
+        brief = f"free to start, and not taken for {seconds_text(since)}"
+        command = f"headgate agent inspect {live[0].name}"
+        return Reason(code="not-taken", text=text, brief=brief, command=command)
+    text = f"nothing is in its way: it starts at once on one of {names}"
+    return Reason(code="starting", text=text, brief="starts at once")
+
+
+def missing_code(history: Sequence[Run]) -> dict[str, str]:
+    """Agents that gave one of these runs back for want of its code, and have not started one since: what they said."""
+    moves = sorted(((move.at_us, move) for run in history for move in run.history), key=lambda pair: pair[0])
+    said: dict[str, str] = {}
+    for _, move in moves:
+        kind, _, agent = move.actor.partition(":")
+        if kind != "agent":
+            continue
+        if move.state == State.QUEUED and any(part in move.reason for part in MISSING):
+            said[agent] = move.reason
+        elif move.state == State.RUNNING:
+            said.pop(agent, None)
+    return said
