@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
+from hashlib import sha256
 from urllib.parse import parse_qsl, quote, unquote
 
 from queues.errors import InvalidAddress
@@ -126,6 +128,16 @@ def masked(url: str) -> str:
         if "@" not in rest and "password" not in rest.lower():
             return url if separator else "***"
         return f"{scheme}://***@{rest.rpartition('@')[2].partition('?')[0]}"
+
+
+def embedded_socket(home: str) -> str:
+    """Where the embedded Redis of a home listens: in the home, or in a short place where that path is too long."""
+    folder = f"{os.path.realpath(home)}/redis"
+    path = f"{folder}/redis.sock"
+    if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
+        return path
+    digest = sha256(os.fsencode(folder)).hexdigest()[:16]
+    return f"/tmp/headgate-{os.geteuid()}-{digest}/redis.sock"
 
 
 HOST = r"(\[[0-9A-Fa-f:.%a-z]+\]|[^\s,:/?#@\[\]]*)(?::(\d*))?"

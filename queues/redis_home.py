@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import socket
@@ -13,7 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from queues.address import LONGEST_SOCKET_PATH
+from queues.address import embedded_socket
 from queues.errors import HomeUnusable, RedisNotStarted
 from queues.redis_binary import RedisBinary
 from queues.server_check import version_tuple
@@ -64,12 +63,7 @@ class RedisHome:
     @classmethod
     def under(cls, home: Path) -> RedisHome:
         """Name the places without making them; the same home always gives the same socket."""
-        folder = Path(os.path.realpath(home)) / "redis"
-        path = folder / "redis.sock"
-        if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
-            digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
-            path = Path(f"/tmp/headgate-{os.geteuid()}-{digest}") / "redis.sock"
-        return cls(folder=folder, socket=path)
+        return cls(folder=Path(os.path.realpath(home)) / "redis", socket=Path(embedded_socket(str(home))))
 
     @property
     def data(self) -> Path:

@@ -152,6 +152,8 @@ def usage_failure(error: click.ClickException) -> Failure:
         )
     if isinstance(error, click.exceptions.NoSuchOption):
         near = meant(error.possibilities)
+        if error.option_name == "--profile":
+            near = "it stands before the command: `headgate --profile NAME …`"
         return Failure(2, "usage", f"unknown option {shown(error.option_name)} of `{command}`", None, near or see)
     if isinstance(error, click.exceptions.MissingParameter):
         field = field_of(error.param) if error.param else None

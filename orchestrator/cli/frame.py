@@ -1,12 +1,17 @@
 """What every command shares: groups that load their commands by name, `-o`, `--debug`, and "did you mean"."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from orchestrator.cli.output import FORMS, Output
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 def as_output(_context: click.Context, _option: click.Parameter, form: str) -> Output:
@@ -51,11 +56,14 @@ class Group(click.Group):
         self, context: click.Context, arguments: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Finds a command; an unknown one is answered with the nearest names of this group."""
+        known = self.list_commands(context)
         try:
-            return super().resolve_command(context, arguments)
+            name, command, rest = super().resolve_command(context, arguments)
         except click.exceptions.NoSuchCommand as error:
-            known = self.list_commands(context)
             raise click.exceptions.NoSuchCommand(error.command_name, possibilities=known, ctx=context) from None
+        if command is None:  # only while completing, where it would be taken for the beginning of a command
+            raise click.exceptions.NoSuchCommand(arguments[0], possibilities=known, ctx=context)
+        return name, command, rest
 
 
 Group.group_class = Group
@@ -80,6 +88,15 @@ class LazyGroup(Group):
         command = getattr(import_module(module), attribute)
         assert isinstance(command, click.Command), f"expected {module}:{attribute} to be a command, got {command!r}"
         return command
+
+    def shell_complete(self, context: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Completes names of parts from the table alone, so that a Tab imports no command."""
+        from click.shell_completion import CompletionItem
+
+        parts = [
+            CompletionItem(name, help=text) for name, (_, text) in self.parts.items() if name.startswith(incomplete)
+        ]
+        return [*parts, *click.Command.shell_complete(self, context, incomplete)]
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the list from the table alone, so that help imports no command."""

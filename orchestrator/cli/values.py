@@ -1,22 +1,39 @@
 """Values on the command line, checked before anything is connected to: names, limits, durations, times, parameters."""
 
+from __future__ import annotations
+
 import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from orchestrator.cli.moments import moment_of, seconds_of
 from orchestrator.errors import shown
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}", re.ASCII)
 NAME_RULE = "1 to 128 of a-z 0-9 . _ -, the first a letter or digit"
 LARGEST_LIMIT = 10_000
 
 
-class Name(click.ParamType[str]):
+class Named(click.ParamType[str]):
+    """What a Tab completes to the names of things that there are."""
+
+    def shell_complete(
+        self, context: click.Context, parameter: click.Parameter, incomplete: str
+    ) -> list[CompletionItem[str]]:
+        """What there is of the kind that the parameter names."""
+        from orchestrator.cli.names import complete
+
+        return complete(context, parameter, incomplete)
+
+
+class Name(Named):
     """A name as Headgate accepts them (a work queue's, an agent's)."""
 
     name = "name"
@@ -28,7 +45,7 @@ class Name(click.ParamType[str]):
         return str(value)
 
 
-class Reference(click.ParamType[str]):
+class Reference(Named):
     """Something a person calls a run or a deployment by: a name, an id, or the first characters of an id."""
 
     name = "name or id"
@@ -102,6 +119,14 @@ class OneOf(click.ParamType[str]):
         if value.upper() not in self.words:
             self.fail(f"expected one of {', '.join(self.words)}, got {shown(value)}", parameter, context)
         return str(value.upper())
+
+    def shell_complete(
+        self, context: click.Context, parameter: click.Parameter, incomplete: str
+    ) -> list[CompletionItem[str]]:
+        """The words that begin so, in any case."""
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(word) for word in self.words if word.startswith(incomplete.upper())]
 
 
 QUEUE = Name()
