@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from orchestrator.client.queue_values import PreviewRun
 from orchestrator.client.values import Change, Value
 
 
@@ -92,6 +93,38 @@ class DeploymentDetail(Deployment):
     listening_agents: tuple[str, ...]
     skipped: tuple[SkippedInstants, ...]  # newest first
     changes: tuple[Change, ...]  # newest first
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeploymentPreviewRun(PreviewRun):
+    """A run of one deployment that waits or will be made; `schedule` is a slug, None for a run made by hand."""
+
+    schedule: str | None
+    local_start_time: str | None  # what the clock in the zone of its schedule shows, RFC 3339 with the offset there
+    note: str | None  # what the clock change of that day does to it
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeploymentSwitched(Deployment):
+    """Answer of `pause_deployment` and `resume_deployment`; `changed` False: it stood so already."""
+
+    changed: bool
+    waiting_runs: int  # made before, not claimed yet: a pause does not touch them
+    skipped_instants: int  # instants since the pause that make no run
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeploymentMoved(Value):
+    """Answer of `set_work_queue`. Runs that wait elsewhere are still on another work queue."""
+
+    id: str
+    name: str
+    work_queue: str
+    previous_work_queue: str
+    changed: bool
+    revision: int
+    moved_runs: int
+    waiting_elsewhere: int
 
 
 @dataclass(frozen=True, kw_only=True)

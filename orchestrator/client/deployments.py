@@ -1,28 +1,41 @@
-"""The client's verbs on deployments: create from specs, list, look into, run, pause, delete."""
+"""The client's verbs on deployments: create from specs, list, look into, look ahead, run, delete."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from difflib import get_close_matches
 from typing import Any
 
 from orchestrator.client import views
 from orchestrator.client.access import moment_us
 from orchestrator.client.agents import agents
-from orchestrator.client.deployment_values import Deployed, Deployment, DeploymentDeleted, DeploymentDetail
+from orchestrator.client.deployment_changes import DeploymentChangeVerbs
+from orchestrator.client.deployment_checks import placed, refuse_doubles, refuse_large, unknown_queue
+from orchestrator.client.deployment_previews import preview_of
+from orchestrator.client.deployment_values import (
+    Deployed,
+    Deployment,
+    DeploymentDeleted,
+    DeploymentDetail,
+    DeploymentPreviewRun,
+)
 from orchestrator.client.deployment_views import checked_parameters, deployed, summary
 from orchestrator.client.flow_runs import FlowRunVerbs, made_id
+from orchestrator.client.previews import MOST_ROWS
 from orchestrator.client.values import FlowRun
 from orchestrator.deployments import deployment_id
-from orchestrator.errors import InvalidDeployment
-from orchestrator.store.deployments import LARGEST_SPEC, PlacedSchedule, Spec, canonical, full_name
-from orchestrator.store.instants import first_after, passed_over
+from orchestrator.errors import Invalid, expected
+from orchestrator.store.deployments import Spec, canonical
+from orchestrator.store.instants import passed_over
 from orchestrator.store.keys import deployment_limit
 from orchestrator.store.runs import new_run
+from queues.clock import seconds_to_us
 from queues.errors import QueueExists, RefusedByState
 from queues.presence import LOST
 
+LONGEST_PREVIEW_HOURS = 24.0 * 366
+NEXT_RUNS = 10
 
-class DeploymentVerbs(FlowRunVerbs):
+
+class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
     """What can be done with deployments."""
 
     def create_from_specs(self, specs: Sequence[Mapping[str, Any]], *, create_queues: bool = False) -> list[Deployed]:
@@ -79,23 +92,20 @@ class DeploymentVerbs(FlowRunVerbs):
             cancelled += sum(self._cancel_waiting(run_id) for run_id in ids)
         return DeploymentDeleted(id=found.id, name=found.name, cancelled_runs=cancelled)
 
-    def pause_deployment(self, ref: str) -> Deployment:
-        """Stop the schedules of a deployment; it can still be run by hand."""
-        found = self.store.deployments.find(ref)
-        self.store.deployments.set_paused(found.id, True, {}, self.actor)
-        return self._summary(found.id)
+    def preview_deployment(
+        self, ref: str, *, hours: float | None = None, limit: int | None = None
+    ) -> list[DeploymentPreviewRun]:
+        """The runs that wait and those to come, with the ids and names they have or will get.
 
-    def resume_deployment(self, ref: str) -> Deployment:
-        """Let schedules go on from now; the instants since the pause are recorded as skipped."""
+        Those of the next `hours`, or the next `limit`; the next ten when neither is given.
+        """
+        check_preview(hours, limit)
         found = self.store.deployments.find(ref)
-        if found.paused:
-            now_us = self._now_us()
-            reason = "the deployment was paused"
-            self.store.schedules.advance([passed_over(standing, now_us, reason) for standing in found.schedules])
-            due = {one.slug: first_after(one.text, now_us) for one in found.schedules}
-            next_due = {slug: at for slug, at in due.items() if at is not None}
-            self.store.deployments.set_paused(found.id, False, next_due, self.actor)
-        return self._summary(found.id)
+        if found.problem is not None:
+            raise found.problem
+        most = limit or (MOST_ROWS if hours else NEXT_RUNS)
+        until_us = self._now_us() + seconds_to_us(3600 * (hours or LONGEST_PREVIEW_HOURS))
+        return preview_of(self.store, found, until_us, most, self._late_us)
 
     def run_deployment(
         self,
@@ -164,9 +174,6 @@ class DeploymentVerbs(FlowRunVerbs):
                 names.setdefault(queue, []).append(agent.name)
         return {queue: tuple(sorted(found)) for queue, found in names.items()}
 
-    def _summary(self, deployment: str) -> Deployment:
-        return Deployment(**summary(self.store.deployments.find(deployment), self._now_us()))
-
     def _cancel_waiting(self, run_id: str) -> bool:
         try:
             done = self.store.records.cancel(run_id, actor=self.actor, reason="its deployment was deleted")
@@ -175,37 +182,11 @@ class DeploymentVerbs(FlowRunVerbs):
         return done.state == "CANCELLED"
 
 
-def refuse_doubles(specs: Sequence[Spec]) -> None:
-    """Names that differ by case only count as the same: people can not tell them apart."""
-    seen: dict[str, Spec] = {}
-    for spec in specs:
-        name = full_name(spec)
-        if (other := seen.get(name.lower())) is not None:
-            lines = [str(one.get("source_line")) for one in (other, spec) if one.get("source_line")]
-            where = f" (lines {' and '.join(lines)})" if len(lines) == 2 else ""
-            raise InvalidDeployment(f"the deployment {name} is declared twice{where}", field="name")
-        seen[name.lower()] = spec
-
-
-def refuse_large(spec: Spec) -> None:
-    """A spec is read by every agent that runs it."""
-    size = len(canonical(spec))
-    if size > LARGEST_SPEC:
-        text = f"expected the spec of {full_name(spec)} to be at most {LARGEST_SPEC // 1024} KiB, got {size:,} bytes"
-        raise InvalidDeployment(text, hint="keep data in files")
-
-
-def unknown_queue(spec: Spec, known: Iterable[str]) -> InvalidDeployment:
-    """The error of a spec whose work queue is not there, with the command that makes it."""
-    name = spec["work_queue"]
-    near = get_close_matches(name, sorted(known), n=1)
-    meant = f"did you mean {near[0]!r}? " if near else ""
-    text = f"the work queue {name!r} of {full_name(spec)} does not exist"
-    hint = f"{meant}`headgate work-queue create {name}` or --create-queues makes it"
-    return InvalidDeployment(text, field="work_queue", hint=hint)
-
-
-def placed(spec: Spec, now_us: int) -> list[PlacedSchedule]:
-    """The schedules of a spec with their first instants after now."""
-    texts = {schedule["slug"]: canonical(schedule) for schedule in spec.get("schedules") or ()}
-    return [PlacedSchedule(slug=slug, text=text, next_us=first_after(text, now_us)) for slug, text in texts.items()]
+def check_preview(hours: float | None, limit: int | None) -> None:
+    """How far a preview may look."""
+    if hours is not None and limit is not None:
+        raise Invalid("expected hours or limit, got both", field="hours", hint="leave out one of them")
+    if hours is not None and not 0 < hours <= LONGEST_PREVIEW_HOURS:
+        raise Invalid(expected("hours", f"more than 0 and at most {LONGEST_PREVIEW_HOURS:g}", hours), field="hours")
+    if limit is not None and not 1 <= limit <= MOST_ROWS:
+        raise Invalid(expected("limit", f"1 to {MOST_ROWS}", limit), field="limit")

@@ -64,18 +64,26 @@ def existing(run: Run, now_us: int, late_us: int) -> PreviewRun:
 
 def to_come(deployment: DeploymentRecord, now_us: int, until_us: int) -> Iterator[PreviewRun]:
     """The runs that the schedules of a deployment make until a time, in order."""
-    feeds = [schedule_feed(standing, now_us, until_us) for standing in deployment.schedules]
-    for at, slug in heapq.merge(*feeds):
-        run_id = scheduled_id(deployment.id, slug, at)
-        yield PreviewRun(
-            scheduled_start_time=from_us(at),
-            run_id=run_id,
-            name=run_name(run_id),
-            deployment_id=deployment.id,
-            deployment=deployment.name,
-            late=False,
-            state=None,
-        )
+    return (not_there_yet(deployment, at, slug) for at, slug in instants_to_come(deployment, now_us, until_us))
+
+
+def instants_to_come(deployment: DeploymentRecord, now_us: int, until_us: int) -> Iterator[tuple[int, str]]:
+    """The instants of all schedules of a deployment until a time, in order, each with the slug of its schedule."""
+    return heapq.merge(*(schedule_feed(standing, now_us, until_us) for standing in deployment.schedules))
+
+
+def not_there_yet(deployment: DeploymentRecord, at: int, slug: str) -> PreviewRun:
+    """The run that an instant of a schedule will make."""
+    run_id = scheduled_id(deployment.id, slug, at)
+    return PreviewRun(
+        scheduled_start_time=from_us(at),
+        run_id=run_id,
+        name=run_name(run_id),
+        deployment_id=deployment.id,
+        deployment=deployment.name,
+        late=False,
+        state=None,
+    )
 
 
 def schedule_feed(standing: Standing, now_us: int, until_us: int) -> Iterator[tuple[int, str]]:

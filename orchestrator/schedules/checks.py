@@ -5,7 +5,8 @@ Checked when a schedule is made outside a flow's process, and once more when it 
 
 import math
 import re
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import islice
 from typing import Any
 
@@ -131,22 +132,32 @@ def rrule_notes(text: str) -> list[str]:
 
 def clock_notes(schedule: Schedule, now: datetime) -> list[str]:
     """What happens in the coming year to named times that the clock skips or shows twice."""
+    return [note for _, note in islice(clock_surprises(schedule, now, now + YEAR), NOTED_CHANGES)]
+
+
+def clock_surprises(schedule: Schedule, start: datetime, end: datetime) -> Iterator[tuple[datetime, str]]:
+    """The instants between two whose named time the clock skips or shows twice, and what happens to each, in order."""
     rules: Any = instants_of(schedule)
     if follows_the_clock(rules) or not counts_on_walls(rules):
-        return []
+        return
     where = zone(zone_name(schedule) or "UTC")
-    found = []
-    for change in clock_changes(where, now, YEAR.days):
+    for change in clock_changes(where, start - DAY, (end - start).days + 2):
         midnight = wall(change - timedelta(seconds=1), where).replace(hour=0, minute=0, second=0)
         for at in islice(rules.walls(midnight), 200):
             if at >= midnight + 2 * DAY:
                 break
-            if is_skipped(at, where):
-                moved = wall(once(at, where), where)
-                found.append(f"{at:%Y-%m-%d %H:%M} does not exist in {where}: that run starts at {moved:%H:%M}")
-            elif is_repeated(at, where):
-                found.append(f"{at:%Y-%m-%d %H:%M} comes twice in {where}: it runs once, the first time")
-    return found[:NOTED_CHANGES]
+            note = surprise(at, where)
+            if note and start <= once(at, where) <= end:
+                yield once(at, where), note
+
+
+def surprise(at: datetime, where: tzinfo) -> str | None:
+    """What happens to a time that the clock of a zone skips or shows twice."""
+    if is_skipped(at, where):
+        return f"{at:%Y-%m-%d %H:%M} does not exist in {where}: that run starts at {wall(once(at, where), where):%H:%M}"
+    if is_repeated(at, where):
+        return f"{at:%Y-%m-%d %H:%M} comes twice in {where}: it runs once, the first time"
+    return None
 
 
 def follows_the_clock(rules: Any) -> bool:

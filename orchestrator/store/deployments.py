@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from orchestrator.keys import StoreKeys
-from orchestrator.store.names import pick
+from orchestrator.store.names import ambiguous, pick
 from orchestrator.store.schedules import Standing, standings
 from queues import schemas
 from queues.decoding import from_json
@@ -136,11 +136,10 @@ class Deployments:
         Raises NotFound and Ambiguous.
         """
         named = self.names()
-        alone: dict[str, list[str]] = {}
-        for name in named:
-            alone.setdefault(name.rpartition("/")[2], []).append(name)
-        if wanted not in named and len(alone.get(wanted, ())) == 1:
-            wanted = alone[wanted][0]
+        alone = [name for name in named if name.rpartition("/")[2] == wanted]
+        if len(alone) > 1:
+            raise ambiguous("deployment", wanted, alone, "give the flow too, as in flow/name")
+        wanted = next(iter(alone), wanted)
         found = self.get(pick("deployment", wanted, named))
         return found if found is not None else self.find(wanted)
 

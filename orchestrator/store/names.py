@@ -32,8 +32,8 @@ def not_found(kind: str, wanted: str, names: Iterable[str], hint: str | None = N
     return NotFound(f"there is no {kind} {shown(wanted)}", field=kind.upper(), hint=meant)
 
 
-def ambiguous(kind: str, wanted: str, fitting: Sequence[str]) -> Ambiguous:
+def ambiguous(kind: str, wanted: str, fitting: Sequence[str], hint: str = "give more of the id") -> Ambiguous:
     """Say that more than one thing is called so, and which."""
     listed = ", ".join(fitting[:LISTED]) + (", …" if len(fitting) > LISTED else "")
     text = f"{shown(wanted)} fits {len(fitting)} {kind}s: {listed}"
-    return Ambiguous(text, field=kind.upper(), hint="give more of the id")
+    return Ambiguous(text, field=kind.upper(), hint=hint)

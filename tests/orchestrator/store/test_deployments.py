@@ -107,7 +107,7 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_an_ambiguous_one_with_
     assert "score/nightly" in unknown.value.hint
     with pytest.raises(Ambiguous, match="score/nightly, train/nightly"):
         store.deployments.find("f679")
-    with pytest.raises(NotFound):
+    with pytest.raises(Ambiguous, match="score/nightly, train/nightly"):
         store.deployments.find("nightly")  # two flows have one of this name
 
 

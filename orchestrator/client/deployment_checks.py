@@ -1,0 +1,44 @@
+"""What is refused before anything of a file's deployments is applied; pure."""
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+from orchestrator.errors import InvalidDeployment
+from orchestrator.store.deployments import LARGEST_SPEC, PlacedSchedule, Spec, canonical, full_name
+from orchestrator.store.instants import first_after
+
+
+def refuse_doubles(specs: Sequence[Spec]) -> None:
+    """Names that differ by case only count as the same: people can not tell them apart."""
+    seen: dict[str, Spec] = {}
+    for spec in specs:
+        name = full_name(spec)
+        if (other := seen.get(name.lower())) is not None:
+            lines = [str(one.get("source_line")) for one in (other, spec) if one.get("source_line")]
+            where = f" (lines {' and '.join(lines)})" if len(lines) == 2 else ""
+            raise InvalidDeployment(f"the deployment {name} is declared twice{where}", field="name")
+        seen[name.lower()] = spec
+
+
+def refuse_large(spec: Spec) -> None:
+    """A spec is read by every agent that runs it."""
+    size = len(canonical(spec))
+    if size > LARGEST_SPEC:
+        text = f"expected the spec of {full_name(spec)} to be at most {LARGEST_SPEC // 1024} KiB, got {size:,} bytes"
+        raise InvalidDeployment(text, hint="keep data in files")
+
+
+def unknown_queue(spec: Spec, known: Iterable[str]) -> InvalidDeployment:
+    """The error of a spec whose work queue is not there, with the command that makes it."""
+    name = spec["work_queue"]
+    near = get_close_matches(name, sorted(known), n=1)
+    meant = f"did you mean {near[0]!r}? " if near else ""
+    text = f"the work queue {name!r} of {full_name(spec)} does not exist"
+    hint = f"{meant}`headgate work-queue create {name}` or --create-queues makes it"
+    return InvalidDeployment(text, field="work_queue", hint=hint)
+
+
+def placed(spec: Spec, now_us: int) -> list[PlacedSchedule]:
+    """The schedules of a spec with their first instants after now."""
+    texts = {schedule["slug"]: canonical(schedule) for schedule in spec.get("schedules") or ()}
+    return [PlacedSchedule(slug=slug, text=text, next_us=first_after(text, now_us)) for slug, text in texts.items()]
