@@ -7,7 +7,6 @@ from typing import Self
 
 from orchestrator.client.agents import AgentVerbs
 from orchestrator.client.deployments import DeploymentVerbs
-from orchestrator.client.doctor.examination import DoctorVerbs
 from orchestrator.client.flows import FlowVerbs
 from orchestrator.client.work_queues import WorkQueueVerbs
 from orchestrator.config import Settings
@@ -21,7 +20,7 @@ ANSWER_SECONDS = 2.2
 """How long an answer of Redis may take: a command that finds none ends within 3 seconds, its own start included."""
 
 
-class Client(DeploymentVerbs, FlowVerbs, WorkQueueVerbs, AgentVerbs, DoctorVerbs):
+class Client(DeploymentVerbs, FlowVerbs, WorkQueueVerbs, AgentVerbs):
     """Talks to the installation's Redis directly. `ref` everywhere: full id, unique beginning of an id, or name.
 
     An unknown ref raises NotFound with the nearest three names, an ambiguous one Ambiguous with the list; a Redis that
