@@ -22,8 +22,8 @@ BOLD, RESET = "\x1b[1m", "\x1b[0m"
 COLOURS = {
     **dict.fromkeys(("completed", "created", "ready", "unchanged"), "\x1b[32m"),
     **dict.fromkeys(("running", "pending", "queued", "scheduled", "awaitingretry", "updated"), "\x1b[36m"),
-    **dict.fromkeys(("cancelled", "cancelling", "paused", "draining", "stopping", "late", "full"), "\x1b[33m"),
-    **dict.fromkeys(("failed", "crashed", "poison", "timedout", "lost", "gone", "no agent"), "\x1b[31m"),
+    **dict.fromkeys(("cancelled", "cancelling", "paused", "draining", "stopping", "late", "full", "note"), "\x1b[33m"),
+    **dict.fromkeys(("failed", "crashed", "poison", "timedout", "lost", "gone", "no agent", "problem"), "\x1b[31m"),
 }
 # C0, DEL, C1, and the marks that reorder text or hide it.
 HOSTILE = [*range(32), *range(127, 160), 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]

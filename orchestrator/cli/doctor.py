@@ -1,0 +1,101 @@
+"""`headgate doctor`: what is wrong with the installation, and the command that helps. Changes nothing."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from orchestrator.cli.access import client, settings
+from orchestrator.cli.frame import Command
+from orchestrator.cli.moments import spoken
+from orchestrator.cli.output import Columns, Output
+
+if TYPE_CHECKING:
+    from orchestrator.client.doctor.values import Examination
+
+FINDINGS: Columns = {"Kind": "kind", "Code": "code", "Where": "where", "Message": "message", "Remedy": "remedy"}
+
+
+@click.command("doctor", cls=Command)
+@click.pass_context
+def doctor(context: click.Context, output: Output) -> None:
+    """Look for what is wrong: Redis, scheduler, agents, queues, records, this machine. Changes nothing.
+
+    Exit code 1 when there is a problem; notes do not count. Most of what it finds in Redis is repaired by a running
+    scheduler within seconds.
+    """
+    chosen = settings()
+    with client(chosen) as opened:
+        found = opened.examine(chosen)
+    if output.form != "text":
+        output.json(found)
+    else:
+        show(output, found)
+    if not found.healthy:
+        context.exit(1)
+
+
+def show(output: Output, found: Examination) -> None:
+    """What was looked at in a few lines, then what there is to say of it."""
+    output.record(summary(found))
+    told = [*(("problem", one) for one in found.problems), *(("note", one) for one in found.notes)]
+    if told and not output.terminal:
+        rows = [{"kind": kind, **one.to_json()} for kind, one in told]
+        output.line("")
+        output.table(rows, FINDINGS)
+    for kind, one in told if output.terminal else ():
+        output.line("\n" + "\n".join(paragraph(output, kind, one)))
+    output.note(verdict(found))
+
+
+def summary(found: Examination) -> dict[str, Any]:
+    """The facts that are always worth a line."""
+    from orchestrator.client.doctor.server import size
+
+    redis, leader = found.redis, found.scheduler
+    memory = size(redis.memory_used) + (f" of {size(redis.memory_limit)}" if redis.memory_limit else "")
+    return {
+        "redis": f"{redis.version} at {redis.url}, {redis.role}, up {spoken(redis.up_seconds)}",
+        "persistence": found.persistence,
+        "eviction_policy": found.eviction_policy,
+        "memory": memory,
+        "scheduler": leading(found) if leader.leads else "none",
+        "agents": in_words(found.agents),
+        "home": f"{found.home.path}, {size(found.home.free)} free",
+        "examined": f"{found.runs_examined} places of runs, {found.keys_examined} of {found.keys} keys",
+    }
+
+
+def leading(found: Examination) -> str:
+    """Who leads."""
+    leader = found.scheduler
+    return f"pid {leader.pid} on {leader.host}" if leader.host else "one leads"
+
+
+def in_words(agents: Sequence[Any]) -> str:
+    """How many agents there are, by state."""
+    counts: dict[str, int] = {}
+    for agent in agents:
+        counts[agent.state] = counts.get(agent.state, 0) + 1
+    return ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "none"
+
+
+def paragraph(output: Output, kind: str, one: Any) -> list[str]:
+    """A finding on a terminal: wrapped between words, the command whole on a line of its own, to be copied."""
+    head, text = output.cell(one.where), output.cell(one.message)
+    lines = textwrap.wrap(f"{kind}: {head}: {text}", max(output.width, 20), subsequent_indent="  ")
+    lines[0] = output.painted(kind) + lines[0].removeprefix(kind)
+    return [*lines, f"  {output.bold(output.cell(one.remedy))}"]
+
+
+def verdict(found: Examination) -> str:
+    """How it went, in a sentence."""
+    problems, notes = len(found.problems), len(found.notes)
+    words = f"{problems} problem{'s' * (problems != 1)}" if problems else "No problem found"
+    text = f"\n{words}{f', {notes} note' + 's' * (notes != 1) if notes else ''}."
+    if any("CONFIG SET" in one.remedy for one in (*found.problems, *found.notes)):
+        text += " CONFIG SET lasts until Redis restarts; CONFIG REWRITE keeps it."
+    return text
