@@ -47,9 +47,22 @@ def moment_of(text: str, now: datetime) -> datetime | None:
 
 def clock_time(text: str, now: datetime) -> datetime | None:
     """The next time the local clock shows `HH:MM`."""
+    today = clock_today(text, now)
+    return None if today is None else here(today if today > now else today + timedelta(days=1))
+
+
+def last_clock_time(text: str, now: datetime) -> datetime | None:
+    """The last time the local clock showed `HH:MM`."""
+    today = clock_today(text, now)
+    return None if today is None else here(today if today <= now else today - timedelta(days=1))
+
+
+def clock_today(text: str, now: datetime) -> datetime | None:
+    """Today at `HH:MM`."""
     match = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", text.strip(), re.ASCII)
-    if match is None:
-        return None
-    today = now.replace(hour=int(match[1]), minute=int(match[2]), second=0, microsecond=0)
-    wall = today if today > now else today + timedelta(days=1)
+    return match and now.replace(hour=int(match[1]), minute=int(match[2]), second=0, microsecond=0)
+
+
+def here(wall: datetime) -> datetime:
+    """The same wall clock time with the offset that holds here then: it may have changed since."""
     return wall.replace(tzinfo=None).astimezone()

@@ -1,11 +1,12 @@
 """Times and durations on the command line."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
 
-from orchestrator.cli.moments import local, moment_of, rfc3339, seconds_of, spoken
+from orchestrator.cli.moments import last_clock_time, local, moment_of, rfc3339, seconds_of, spoken
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -48,3 +49,18 @@ def test_a_time_of_day_is_the_next_one_here() -> None:
         assert moment_of(soon.strftime("%H:%M"), NOON) == soon
         assert moment_of(past.strftime("%H:%M"), NOON) == past + timedelta(days=1)
     assert moment_of("25:00", NOON) is None
+
+
+def test_a_time_of_day_that_has_passed_is_the_last_one_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = datetime(2026, 3, 29, 6, tzinfo=UTC)
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        here = now.astimezone()
+        assert last_clock_time("08:00", here) == now
+        # The clocks went forward in between: yesterday evening has another offset.
+        assert last_clock_time("22:30", here) == datetime(2026, 3, 28, 21, 30, tzinfo=UTC)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert last_clock_time("24:00", here) is None
