@@ -7,7 +7,10 @@ from typing import Self
 
 from orchestrator.client.agents import AgentVerbs
 from orchestrator.client.deployments import DeploymentVerbs
+from orchestrator.client.doctor.examination import DoctorVerbs
 from orchestrator.client.flows import FlowVerbs
+from orchestrator.client.limits import TagLimitVerbs
+from orchestrator.client.status import StatusVerbs
 from orchestrator.client.work_queues import WorkQueueVerbs
 from orchestrator.config import Settings
 from orchestrator.store import Store
@@ -20,7 +23,7 @@ ANSWER_SECONDS = 2.2
 """How long an answer of Redis may take: a command that finds none ends within 3 seconds, its own start included."""
 
 
-class Client(DeploymentVerbs, FlowVerbs, WorkQueueVerbs, AgentVerbs):
+class Client(DeploymentVerbs, FlowVerbs, WorkQueueVerbs, TagLimitVerbs, AgentVerbs, StatusVerbs, DoctorVerbs):
     """Talks to the installation's Redis directly. `ref` everywhere: full id, unique beginning of an id, or name.
 
     An unknown ref raises NotFound with the nearest three names, an ambiguous one Ambiguous with the list; a Redis that
