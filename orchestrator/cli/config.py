@@ -28,10 +28,13 @@ def view(output: Output) -> None:
     The first that says something wins: a HEADGATE_… variable, the profile in use, /etc/headgate/config.toml
     (HEADGATE_CONFIG_FILE names another file), the default. Passwords are masked.
     """
+    from orchestrator.config import Profiles
     from orchestrator.config.editing import rows
 
     chosen = settings()
     output.rows(rows(chosen), ROWS, empty="", optional=("What It Is",))
+    if output.form == "text":
+        output.note(f"The profile in use is {chosen.profile}, of {Profiles.of().path}")
 
 
 @config.command("set", context_settings={"ignore_unknown_options": True})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from orchestrator.cli.confirm import DRY_RUN, YES, confirm
 from orchestrator.cli.frame import group
 from orchestrator.cli.output import Columns, Output
 from orchestrator.cli.values import QUEUE, Reference
@@ -54,7 +55,8 @@ def inspect(output: Output, name: str | None) -> None:
     if output.form != "text":
         output.json(row)
         return
-    output.record({"name": row["name"], "active": row["active"], "file": row["file"], **row["settings"]})
+    settings = [{"setting": setting, "value": value} for setting, value in row["settings"].items()]
+    output.record({**row, "settings": settings})
 
 
 @profile.command("use")
@@ -66,6 +68,24 @@ def use(output: Output, name: str) -> None:
     if profiles.wanted not in (None, name):
         output.note(f"Warning: HEADGATE_PROFILE chooses {profiles.wanted} here and wins over it")
     output.done(shown(profiles, name), f"Profile {name} is in use")
+
+
+@profile.command("delete")
+@click.argument("name", type=Reference(), metavar="NAME")
+@YES
+@DRY_RUN
+def delete(output: Output, name: str, yes: bool, dry_run: bool) -> None:
+    """Delete a profile with its settings. The one in use stays."""
+    profiles = own_profiles()
+    row = shown(profiles, name)
+    profiles.refuse_delete(name)
+    what = f"profile {name} ({', '.join(row['settings']) or 'empty'})"
+    if dry_run:
+        output.done(row, f"Would delete {what}")
+        return
+    confirm(f"Delete {what}?", yes=yes)
+    profiles.delete(name)
+    output.done(row, f"Deleted {what}")
 
 
 @profile.command("rename")

@@ -70,15 +70,19 @@ class Profiles:
             self._require(name, self._tables(document))
             self._write({**document, "active": name})
 
-    def delete(self, name: str) -> dict[str, Any]:
-        """Forget a profile and answer its settings; RefusedByState for `default` and for the one in use."""
+    def refuse_delete(self, name: str) -> None:
+        """RefusedByState for a profile that can not be deleted: `default`, and the one in use."""
+        document = self._read()
+        self._require(name, self._tables(document))
+        self._refuse_default(name, "deleted")
+        if name in (document.get("active"), self.wanted):
+            raise RefusedByState(f"profile {name} is in use", hint="`headgate profile use default` puts another to use")
+
+    def delete(self, name: str) -> None:
+        """Forget a profile with its settings; RefusedByState as `refuse_delete`."""
         with self._changing() as tables:
-            self._require(name, tables)
-            self._refuse_default(name, "deleted")
-            if name in (self._read().get("active"), self.wanted):
-                hint = "use another one first: `headgate profile use default`"
-                raise RefusedByState(f"profile {name} is in use", hint=hint)
-            return dict(tables.pop(name))
+            self.refuse_delete(name)
+            del tables[name]
 
     def rename(self, name: str, to: str) -> None:
         """Give a profile another name; it stays the one in use if it was. RefusedByState when the name is taken."""
