@@ -1,5 +1,6 @@
 """Limits: how many runs may hold a slot at once, who holds one, who is parked until one is free."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,6 +91,26 @@ class Limits:
         """List the runs that hold a slot and since when (microseconds), oldest first."""
         held = self._scripts.ask(lambda client: client.zrange(self._keys.holders(limit), 0, -1, withscores=True))
         return [(run_id.decode(), int(taken)) for run_id, taken in held]
+
+    def used(self, limits: Sequence[str]) -> list[tuple[int, int]]:
+        """Count, for each of some limits, the runs that hold a slot and those that are parked until one is free."""
+
+        def read(pipe: Any) -> None:
+            for limit in limits:
+                pipe.zcard(self._keys.holders(limit))
+                pipe.smembers(self._keys.parked_queues(limit))
+
+        found = self._scripts.ask_many(read)
+        places = [
+            (at, self._keys.parked(limit, queue.decode()))
+            for at, (limit, queues) in enumerate(zip(limits, found[1::2], strict=True))
+            for queue in queues
+        ]
+        sizes = self._scripts.ask_many(lambda pipe: [pipe.zcard(key) for _, key in places])
+        parked = [0] * len(limits)
+        for (at, _), size in zip(places, sizes, strict=True):
+            parked[at] += size
+        return list(zip(found[::2], parked, strict=True))
 
     def room(self, limit: str) -> int | None:
         """Count the free slots; None when the limit has no number, negative after it was lowered below what is held."""

@@ -156,6 +156,17 @@ class Runs:
         reply = self._scripts.call("cancel", run=run_id, actor=actor, reason=reason, request_id=request_id)
         return Cancelled(state_before=State(reply["before"]), state=State(reply["state"]))
 
+    def cancel_waiting(
+        self, run_ids: Iterable[str], *, queue: str, states: Sequence[str], actor: str, reason: str = ""
+    ) -> Iterator[int]:
+        """End those runs that wait for a queue in one of these states, a hundred per step; each step gives how many.
+
+        Those that an agent holds, that have ended or wait elsewhere by now stay as they are.
+        """
+        for chunk in chunks(run_ids):
+            arguments = {"runs": chunk, "queue": queue, "states": list(states)}
+            yield int(self._scripts.call("cancel_waiting", **arguments, actor=actor, reason=reason))
+
     def transfer(self, run_ids: Iterable[str], queue: str, *, actor: str) -> int:
         """Let runs that nobody has claimed wait on another work queue, a hundred per call; gives how many it moved.
 

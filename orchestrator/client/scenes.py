@@ -132,9 +132,9 @@ def scene_of(store: Store, run: Run, late_us: int) -> Scene:
     )
 
 
-def holders_of(store: Store, limit: str) -> tuple[SlotHolder, ...]:
-    """The runs that hold a slot of a limit, oldest first."""
-    taken = store.limits.holders(limit)[:HOLDERS_SHOWN]
+def holders_of(store: Store, limit: str, most: int | None = HOLDERS_SHOWN) -> tuple[SlotHolder, ...]:
+    """The runs that hold a slot of a limit, oldest first; all of them when `most` is None."""
+    taken = store.limits.holders(limit)[:most]
     records = store.records.get_many([run_id for run_id, _ in taken])
     hosts = {agent.name: agent.identity.host for agent in store.presence.all()} if taken else {}
     return tuple(

@@ -5,6 +5,8 @@ from typing import Any
 from orchestrator.client import views
 from orchestrator.client.access import Access
 from orchestrator.client.agents import agents
+from orchestrator.client.limit_values import WorkQueueSlots
+from orchestrator.client.limits import slots_of
 from orchestrator.client.previews import preview
 from orchestrator.client.queue_values import PreviewRun, WorkQueue, WorkQueueDetail
 from orchestrator.client.scenes import holders_of
@@ -60,6 +62,20 @@ class WorkQueueVerbs(Access):
             holders=holders_of(self.store, queue_limit(queue.name)),
             deployments=tuple(one.name for one in deployments),
             changes=tuple(views.change(change) for change in self.store.changes.of(queue_limit(queue.name))),
+        )
+
+    def work_queue_slots(self, ref: str) -> WorkQueueSlots:
+        """Who holds the slots of a work queue, on which host, since when, and how long their leases last."""
+        queue = self.store.queues.get(ref)
+        holders = slots_of(self.store, queue_limit(queue.name))
+        most = queue.concurrency_limit
+        return WorkQueueSlots(
+            id=queue.id,
+            name=queue.name,
+            concurrency_limit=most,
+            running=len(holders),
+            free=None if most is None else max(most - len(holders), 0),
+            holders=holders,
         )
 
     def pause_work_queue(self, ref: str) -> WorkQueue:

@@ -19,10 +19,7 @@ if may(run, 'CANCELLING') then
   move(run, 'CANCELLING', A.actor, A.reason, {cancel_requested = AT})
   nudge(run.agent, 'cancel', 2)
 elseif may(run, 'CANCELLED') then
-  call('ZREM', P .. 'delayed', run.id)
-  leave_line(run)
-  settle(run, 'CANCELLED', A.actor, A.reason, {cancel_requested = AT})
-  represent(run)
+  withdraw(run, A.actor, A.reason)
 else
   return refuse_move(run)
 end

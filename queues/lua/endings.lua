@@ -35,6 +35,14 @@ local function settle(run, to, actor, reason, changes)
   free(run)
 end
 
+-- End a run that nobody has claimed.
+local function withdraw(run, actor, reason)
+  call('ZREM', P .. 'delayed', run.id)
+  leave_line(run)
+  settle(run, 'CANCELLED', actor, reason, {cancel_requested = AT})
+  represent(run)
+end
+
 -- Put a held run back into the line at its due place, with a new token, so that nobody can finish the old claim.
 local function give_back(run, actor, reason, changes)
   if run.state == 'CANCELLING' then return settle(run, 'CANCELLED', actor, reason) end
