@@ -78,7 +78,7 @@ def delayed(scene: Scene) -> Iterator[Reason]:
     leads = scene.around.leader.leads
     if wait <= 0 and not leads:
         waited = f"it has been due for {seconds_text(-wait)}, and"
-        yield no_scheduler(scene, f"{waited} no scheduler is running to put it on its queue")
+        yield no_scheduler(scene.around, f"{waited} no scheduler is running to put it on its queue")
         return
     if wait <= 0:
         text = "it is due now and goes to its queue at the scheduler's next pass"
@@ -90,7 +90,7 @@ def delayed(scene: Scene) -> Iterator[Reason]:
     brief += f", after: {run.reason}" if run.reason else ""
     yield Reason(code="not-due", text=text, brief=brief, details={"due_in_seconds": wait / SECOND_US})
     if not leads:
-        yield no_scheduler(scene, "no scheduler is running, which would put it on its queue then")
+        yield no_scheduler(scene.around, "no scheduler is running, which would put it on its queue then")
 
 
 def history_of(scene: Scene) -> Iterator[Reason]:
@@ -129,7 +129,7 @@ def silent_agent(scene: Scene) -> Iterator[Reason]:
     details = {"agent": run.agent, "silent_seconds": silence / SECOND_US if agent else None}
     yield Reason(code="agent-silent", text=f"{heard}: {when}", brief=brief, details=details)
     if not around.leader.leads:
-        yield no_scheduler(scene, "no scheduler is running, which takes runs back from lost agents")
+        yield no_scheduler(around, "no scheduler is running, which takes runs back from lost agents")
 
 
 def in_hand(scene: Scene) -> Reason:

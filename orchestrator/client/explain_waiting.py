@@ -146,15 +146,15 @@ def silent_holders(scene: Scene) -> Iterator[Reason]:
             command=f"headgate agent inspect {name}",
         )
     if silent and not around.leader.leads:
-        yield no_scheduler(scene, "no scheduler is running, which frees the slots of lost agents")
+        yield no_scheduler(around, "no scheduler is running, which frees the slots of lost agents")
 
 
-def no_scheduler(scene: Scene, text: str) -> Reason:
+def no_scheduler(around: Around, text: str) -> Reason:
     """No scheduler does what the run waits for; when one was there last."""
-    leader = scene.around.leader
+    leader = around.leader
     if leader.beat_us is not None:
         on = f" on {leader.host}" if leader.host else ""
-        text += f"; the last one{on} was at work {seconds_text(scene.around.now_us - leader.beat_us)} ago"
+        text += f"; the last one{on} was at work {seconds_text(around.now_us - leader.beat_us)} ago"
     return Reason(code="no-scheduler", text=text, brief="no scheduler is running", command="headgate scheduler start")
 
 
