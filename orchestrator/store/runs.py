@@ -1,7 +1,7 @@
 """Flow runs in Redis: made from a deployment, found by what people call them, listed newest first in bounded steps."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -31,13 +31,29 @@ NAMES_SEARCHED = 100_000
 
 @dataclass(frozen=True, kw_only=True)
 class Filter:
-    """Which runs to list; what is None does not matter. `after` is the id of the last run of the page before."""
+    """Which runs to list; what is None does not matter. `after` is the id of the last run of the page before.
+
+    They were made at or after `since_us` and before `until_us`; with `by_end` it is their end that lies there.
+    """
 
     states: tuple[str, ...] | None = None
     deployment_id: str | None = None
     queue: str | None = None
+    flow: str | None = None
+    tag: str | None = None
     since_us: int = 0
+    until_us: int | None = None
+    by_end: bool = False
     after: str | None = None
+
+    def packed(self) -> dict[str, Any]:
+        """Give what the script page_runs is told beside the sets that it walks through."""
+        told = {"queue": self.queue, "flow": self.flow, "tag": self.tag, "upto": self.until_us}
+        asked = {name: value for name, value in told.items() if value is not None}
+        if not self.by_end:
+            return asked | {"since": self.since_us}
+        # Whatever ended before a time was made before it; what ended after it may be of any age.
+        return asked | {"since": 0, "ended": [self.since_us, *([] if self.until_us is None else [self.until_us])]}
 
 
 def new_run(
@@ -119,6 +135,10 @@ class FlowRuns:
             raise self._unknown(wanted)
         return run
 
+    def ids(self, which: Filter) -> Iterator[list[str]]:
+        """Give the ids of all runs that fit, newest first, in pieces."""
+        yield from self._walk(which, EXAMINED_PER_CALL)
+
     def page(self, limit: int, which: Filter | None = None) -> list[Run]:
         """List up to `limit` runs that fit, newest first."""
         which = which or Filter()
@@ -132,13 +152,15 @@ class FlowRuns:
     def waiting_of(self, deployment_id: str) -> Iterator[list[str]]:
         """Give the ids of a deployment's runs that no agent has claimed, in pieces."""
         states = (State.SCHEDULED.value, State.QUEUED.value)
-        yield from self._walk(Filter(states=states, deployment_id=deployment_id), EXAMINED_PER_CALL)
+        yield from self.ids(Filter(states=states, deployment_id=deployment_id))
+
+    def waiting_on(self, queue: str, states: Sequence[str]) -> Iterator[list[str]]:
+        """Give the ids of all runs of a work queue in some states, in pieces, the newest first."""
+        yield from self._walk(Filter(states=tuple(states), queue=queue), EXAMINED_PER_CALL)
 
     def _walk(self, which: Filter, limit: int) -> Iterator[list[str]]:
         before = self._before(which.after)
-        arguments: dict[str, Any] = {**self._where(which), "since": which.since_us, "limit": limit}
-        if which.queue:
-            arguments["queue"] = which.queue
+        arguments: dict[str, Any] = {**self._where(which), **which.packed(), "limit": limit}
         while True:
             asked = arguments if before is None else arguments | {"before": before}
             reply = self._scripts.call("page_runs", budget=EXAMINED_PER_CALL, **asked)

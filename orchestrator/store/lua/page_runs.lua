@@ -1,8 +1,9 @@
 -- page_runs.lua: the newest runs of some sorted sets that fit, in bounded work per call.
 -- KEYS[1] prefix
 -- ARGV[1] sets (names after the prefix; their scores are times of creation), states (nil: any), queue (nil: any), within (nil:
---   anywhere; else the sorted set, named after the prefix, that they also stand in),
---   since (microseconds), before ({created, id}: start after this run; nil: at the newest), limit, budget (runs examined)
+--   anywhere; else the sorted set, named after the prefix, that they also stand in), flow, tag (nil: any),
+--   since (microseconds), upto? (microseconds; those made then are left out), ended? ({since, upto?}: of their end),
+--   before ({created, id}: start after this run; nil: at the newest), limit, budget (runs examined)
 -- Returns {runs, more, position ({created, id} of the last one examined, or nil)}.
 -- Runs created in the same microsecond are ordered by id, descending, as Redis orders them.
 local PIECE = 100
@@ -31,7 +32,7 @@ end
 
 local feeds = {}
 for _, name in ipairs(A.sets) do
-  local feed = {name = name, skip = 0, created = A.before and A.before[1]}
+  local feed = {name = name, skip = 0, created = A.before and A.before[1] or A.upto and A.upto - 1}
   fill(feed)
   feeds[#feeds + 1] = feed
 end
@@ -46,11 +47,32 @@ local function newest()
   return id, created
 end
 
+-- A value of a record, which may go on in further fields.
+local function text(id, name)
+  local key = P .. 'run:' .. id
+  local value = call('HGET', key, name) or ''
+  local piece, i = value, 0
+  while piece and #piece == BITE do
+    i = i + 1
+    piece = call('HGET', key, name .. '~' .. i)
+    value = value .. (piece or '')
+  end
+  return value
+end
+
+local function ended_in_time(ended)
+  return ended and ended >= A.ended[1] and (not A.ended[2] or ended < A.ended[2])
+end
+
 local function fits(id)
   if A.within and not call('ZSCORE', P .. A.within, id) then return false end
-  if not states and not A.queue then return true end
-  local found = call('HMGET', P .. 'run:' .. id, 'state', 'queue')
-  return (not states or states[found[1] or '']) and (not A.queue or found[2] == A.queue)
+  if states or A.queue or A.ended then
+    local found = call('HMGET', P .. 'run:' .. id, 'state', 'queue', 'ended')
+    if states and not states[found[1] or ''] or A.queue and found[2] ~= A.queue then return false end
+    if A.ended and not ended_in_time(tonumber(found[3] or nil)) then return false end
+  end
+  if A.flow and text(id, 'flow') ~= A.flow then return false end
+  return not A.tag or string.find('\n' .. text(id, 'tags') .. '\n', '\n' .. A.tag .. '\n', 1, true) ~= nil
 end
 
 local runs, position, examined = {}, nil, 0

@@ -91,6 +91,31 @@ def test_only_runs_made_since_a_time_are_listed(store):
     assert set(ids(store.runs.page(100, Filter(since_us=since)))) == set(new)
 
 
+def test_runs_are_chosen_by_when_they_were_made_and_by_when_they_ended(store):
+    old, new = make(store), make(store, 2)
+    store.travel(1_000_000)
+    between = store.scripts.now_us()
+    store.travel(1_000_000)
+    store.records.cancel(old[0], actor="test")
+    late = make(store)
+    assert set(ids(store.runs.page(9, Filter(until_us=between)))) == {*old, *new}
+    assert ids(store.runs.page(9, Filter(since_us=between))) == late
+    assert ids(store.runs.page(9, Filter(since_us=between, by_end=True))) == old
+    assert ids(store.runs.page(9, Filter(until_us=between, by_end=True))) == []
+    assert ids(store.runs.page(9, Filter(since_us=between, until_us=store.scripts.now_us(), by_end=True))) == old
+
+
+def test_runs_are_chosen_by_flow_and_tag_however_long_these_are(store):
+    flow, tags = "etl_" * 40, [f"tag-{number}" for number in range(30)]
+    run = NewRun(id=str(uuid.uuid4()), queue="default", actor="test", fields={"flow": flow, "tags": "\n".join(tags)})
+    store.records.create([run])
+    make(store, 3)
+    for wanted in (Filter(flow=flow), Filter(tag="tag-0"), Filter(tag="tag-29"), Filter(flow=flow, tag="tag-15")):
+        assert ids(store.runs.page(9, wanted)) == [run.id]
+    for other in (Filter(flow=flow[:-1]), Filter(tag="tag-"), Filter(tag="ag-1"), Filter(flow="x", tag="tag-1")):
+        assert store.runs.page(9, other) == []
+
+
 def test_a_rare_run_is_found_among_many_in_bounded_steps(store, monkeypatch):
     store.queues.create("ml")
     rare = make(store, 1, queue="ml")
