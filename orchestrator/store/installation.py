@@ -5,6 +5,7 @@ import redis
 from orchestrator.keys import StoreKeys
 from orchestrator.store.deployments import Deployments, Spec, revision_of
 from orchestrator.store.history import Changes
+from orchestrator.store.queue_use import QueueUse
 from orchestrator.store.run_logs import RunLogs
 from orchestrator.store.runs import FlowRuns, deployment_id_of
 from orchestrator.store.schedules import Schedules
@@ -39,6 +40,7 @@ class Store:
         self.deployments = Deployments(self.own_scripts, self.keys)
         self.schedules = Schedules(self.own_scripts, self.keys)
         self.runs = FlowRuns(self.own_scripts, self.keys, self.records)
+        self.queue_use = QueueUse(self.own_scripts, self.queues, self.deployments, self.runs)
         self.logs = RunLogs(self.own_scripts, self.keys)
         self.tasks = Tasks(self.own_scripts, self.keys)
         self.changes = Changes(self.own_scripts, self.keys)
