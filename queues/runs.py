@@ -1,18 +1,18 @@
-"""The records of runs, and the moves that clients and the scheduler make: create, cancel, promote, forget."""
+"""The records of runs, and the moves that clients and the scheduler make, for one or many: create, cancel, forget …"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Self
 
 from queues import events
-from queues.errors import InvalidValue, UnknownQueue
+from queues.errors import InvalidValue, NewerSchema, UnknownQueue
 from queues.keys import FIELD, LIMIT, RESERVED_FIELDS
 from queues.records import LARGEST_DATA, Move, Run
 from queues.scripts import Scripts
 from queues.states import State
 
-__all__ = ["Cancelled", "Created", "Move", "NewRun", "Promoted", "Run", "Runs"]
+__all__ = ["Cancelled", "Created", "Done", "Move", "NewRun", "Promoted", "Run", "Runs"]
 
 CHUNK = 100
 """Runs that one script call creates, promotes or forgets at most: about 5 ms of Redis."""
@@ -90,6 +90,29 @@ class Cancelled:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Done:
+    """What became of one of many runs: it went from `before` to `state`, None when it is gone.
+
+    Without `before` nothing was done: `state` and `since_us` refuse it, or `problem` says what is wrong with its record;
+    with none of them there is no such run.
+    """
+
+    id: str
+    before: str | None = None
+    state: str | None = None
+    since_us: int | None = None
+    problem: str | None = None
+
+    @classmethod
+    def parse(cls, run_id: str, reply: Mapping[str, Any]) -> Self:
+        """Read the answer of a script that goes through many runs."""
+        needs = reply.get("needs")
+        problem = reply.get("problem") if needs is None else str(NewerSchema("it", needs))
+        before, state, since_us = (reply.get(name) for name in ("before", "state", "since"))
+        return cls(id=run_id, before=before, state=state, since_us=since_us, problem=problem)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Promoted:
     """How many delayed runs became due, and when the next one will; None when none is left."""
 
@@ -156,6 +179,10 @@ class Runs:
         reply = self._scripts.call("cancel", run=run_id, actor=actor, reason=reason, request_id=request_id)
         return Cancelled(state_before=State(reply["before"]), state=State(reply["state"]))
 
+    def cancel_many(self, run_ids: Iterable[str], *, actor: str, reason: str = "") -> Iterator[list[Done]]:
+        """As `cancel`, for many: a hundred per step; each step gives what became of its runs."""
+        return self._each(run_ids, "cancel_many", actor=actor, reason=reason)
+
     def cancel_waiting(
         self, run_ids: Iterable[str], *, queue: str, states: Sequence[str], actor: str, reason: str = ""
     ) -> Iterator[int]:
@@ -193,10 +220,20 @@ class Runs:
 
     def forget(self, run_ids: Iterable[str]) -> int:
         """Remove every key and index entry of runs that have ended; others stay. Gives how many were removed."""
-        count = sum(int(self._scripts.call("forget", runs=chunk)) for chunk in chunks(run_ids))
+        count = sum(one.before is not None for step in self._each(run_ids, "forget") for one in step)
         if count:
             events.forgotten(count=count)
         return count
+
+    def delete_many(self, run_ids: Iterable[str], *, actor: str) -> Iterator[list[Done]]:
+        """As `forget`, for a person, which is recorded: a hundred per step; each step gives what became of its runs."""
+        return self._each(run_ids, "forget", actor=actor)
+
+    def _each(self, run_ids: Iterable[str], verb: str, **arguments: Any) -> Iterator[list[Done]]:
+        for chunk in chunks(run_ids):
+            replies = self._scripts.call(verb, runs=chunk, **arguments)
+            # An empty table of Lua is an empty list.
+            yield [Done.parse(run_id, reply or {}) for run_id, reply in zip(chunk, replies, strict=True)]
 
     def _transfer(self, chunk: Sequence[str], queue: str, actor: str) -> int:
         try:

@@ -39,10 +39,7 @@ class Retention:
         if logs:
             self._store.logs.drop(logs, "age")
         old, more = self._old_runs()
-        count = 0
-        if old:
-            self._store.logs.drop(old, "age")
-            count = self._store.records.forget(old)
+        count = self._store.records.forget(old)
         if logs or count:
             events.forgot(runs=count, logs=len(logs))
         return Forgotten(runs=count, logs=len(logs), more=more or len(logs) == STEP)

@@ -10,17 +10,6 @@ if not run then return refuse('unknown_run', {run = A.run}) end
 local needs = newer('run', run.schema, run.needs)
 if needs then return refuse('newer', {what = 'the run ' .. run.id, needs = needs}) end
 local before = run.state
-if before == 'CANCELLING' or before == 'CANCELLED' and run.cancel_requested then
-  return done({before = before, state = before})
-end
-
-even_when_full()
-if may(run, 'CANCELLING') then
-  move(run, 'CANCELLING', A.actor, A.reason, {cancel_requested = AT})
-  nudge(run.agent, 'cancel', 2)
-elseif may(run, 'CANCELLED') then
-  withdraw(run, A.actor, A.reason)
-else
-  return refuse_move(run)
-end
-return remember('cancel', A.request_id, done({before = before, state = run.state}))
+if not cancel_run(run, A.actor, A.reason) then return refuse_move(run) end
+local reply = done({before = before, state = run.state})
+return before == run.state and reply or remember('cancel', A.request_id, reply)

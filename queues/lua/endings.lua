@@ -43,6 +43,44 @@ local function withdraw(run, actor, reason)
   represent(run)
 end
 
+-- End a waiting run at once, or ask the agent of a held one to end it; a cancel that comes again changes nothing. Gives whether
+-- the run is cancelled or being so.
+local function cancel_run(run, actor, reason)
+  if run.state == 'CANCELLING' or run.state == 'CANCELLED' and run.cancel_requested then return true end
+  if may(run, 'CANCELLING') then
+    even_when_full()
+    move(run, 'CANCELLING', actor, reason, {cancel_requested = AT})
+    nudge(run.agent, 'cancel', 2)
+  elseif may(run, 'CANCELLED') then
+    even_when_full()
+    withdraw(run, actor, reason)
+  else
+    return false
+  end
+  return true
+end
+
+-- How a run of many answers that a verb can not do it to: `state` and `since` when, or what is wrong with its record.
+local function declined(run, problem, needs)
+  if needs then return {needs = needs} end
+  if problem or not run then return {problem = problem} end
+  local last = string.match(run['h' .. (run.moves or '')] or '', '^%d+') or 0
+  return {state = run.state, since = tonumber(run.ended or run.created + last)}
+end
+
+-- Remove the log of a run and its share of the total; `why`, one word, stays on the record of a run that is still listed. Gives
+-- how many streams went, and the bytes that all logs have left.
+local function drop_log(id, why)
+  local sizes = P .. 'log_sizes'
+  local known = call('HGET', sizes, id)
+  local left = call('HINCRBY', sizes, 'total', us(0 - tonumber(string.match(known or '0', '^%d+'))))
+  if left <= 0 then call('HDEL', sizes, 'total') end
+  call('HDEL', sizes, id)
+  call('ZREM', P .. 'log_ages', id)
+  if why and known and call('EXISTS', P .. 'run:' .. id) == 1 then call('HSET', P .. 'run:' .. id, 'log_dropped', why) end
+  return call('UNLINK', P .. 'logs:' .. id), left
+end
+
 -- Put a held run back into the line at its due place, with a new token, so that nobody can finish the old claim.
 local function give_back(run, actor, reason, changes)
   if run.state == 'CANCELLING' then return settle(run, 'CANCELLED', actor, reason) end

@@ -93,6 +93,7 @@ def mutations(floor: Floor) -> dict[str, Any]:
         "finish to retry": lambda: agent.finish(*proof(claims["fail"]), Outcome(state="FAILED", retry_in_seconds=9)),
         "release": lambda: agent.release(*proof(claims["give"]), reason="t"),
         "cancel": lambda: floor.runs.cancel("stop", actor="t", request_id="q2"),
+        "cancel_many": lambda: list(floor.runs.cancel_many(["run", "stop"], actor="t")),
         "promote": lambda: floor.runs.promote(),
         "expire": lambda: floor.leases.expire_once(),
         "forget": lambda: floor.runs.forget(["old"]),
@@ -104,7 +105,7 @@ def mutations(floor: Floor) -> dict[str, Any]:
 VERBS = ["create", "claim", "confirm", "renew", "finish", "finish to retry", "release", "cancel", "promote", "expire"]
 
 
-@pytest.mark.parametrize("verb", [*VERBS, "forget", "set_limit", "pause"])
+@pytest.mark.parametrize("verb", [*VERBS, "cancel_many", "forget", "set_limit", "pause"])
 def test_every_verb_has_one_effect_however_often_it_is_sent(floor: Floor, verb: str) -> None:
     call = mutations(floor)[verb]
     if verb == "promote":

@@ -15,15 +15,6 @@ if tonumber(run[2] or 0) == A.attempt and HELD[run[1]] and tonumber(run[3] or 0)
   return cmsgpack.pack('lost')
 end
 
-local function drop(other)
-  local bytes = tonumber(string.match(call('HGET', sizes, other) or '0', '^%d+'))
-  call('DEL', P .. 'logs:' .. other)
-  call('HDEL', sizes, other)
-  call('ZREM', ages, other)
-  if call('EXISTS', P .. 'run:' .. other) == 1 then call('HSET', P .. 'run:' .. other, 'log_dropped', 'space') end
-  return call('HINCRBY', sizes, 'total', us(0 - bytes))
-end
-
 local bytes, headed, mark, ends = string.match(call('HGET', sizes, A.run) or '0 0 0-0', '^(%d+) (%d+) (%S+)(.*)$')
 bytes, headed = tonumber(bytes), tonumber(headed)
 local gone = {}
@@ -91,7 +82,8 @@ local all = call('HINCRBY', sizes, 'total', us(#A.batch - (before - bytes)))
 while all > A.total do
   local oldest = call('ZRANGE', ages, 0, 0)[1]
   if not oldest or oldest == A.run then break end
-  all = drop(oldest)
+  local _, left = drop_log(oldest, 'space')
+  all = left
 end
 if bytes < before then return cut() end
 return cmsgpack.pack('stored')

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.store import LogRecord
 from tests.orchestrator.scheduler.test_silence import new_passes, renew, turn
 from tests.queues.floor import Floor
 from tests.queues.oracle import check, look
@@ -101,7 +102,9 @@ def test_before_it_forgets_a_run(store, client, freeze, verb):
     client.create_from_spec(spec())
     old = client.run_deployment("nightly")
     worker = Worker(store)
-    worker.run_one()
+    claim = worker.start()
+    store.logs.append(claim.run_id, claim.token, claim.attempt, 1, [LogRecord(1, 0, 20, "hello")])
+    worker.finish(claim)
     store.travel(31 * DAY_US)
     young = client.run_deployment("nightly")
     go_on = freeze(verb)

@@ -1,0 +1,13 @@
+-- cancel_many.lua: end those of some runs that wait, and ask the agents of those that are held to end them.
+-- KEYS[1] prefix
+-- ARGV[1] runs (list of ids), actor, reason
+-- Returns per run before and state; or, where nothing was done: state and since (it has ended otherwise), problem or needs (its
+-- record can not be worked with), nothing (there is no such run). Cancelling twice is one cancel.
+local answers = {}
+for i, id in ipairs(A.runs) do
+  local run, problem, needs = peek(id)
+  local before = run and run.state
+  local can = run and not problem and not needs and cancel_run(run, A.actor, A.reason)
+  answers[i] = can and {before = before, state = run.state} or declined(run, problem, needs)
+end
+return done(answers)
