@@ -40,7 +40,7 @@ def doctor(context: click.Context, output: Output) -> None:
 
 def show(output: Output, found: Examination) -> None:
     """What was looked at in a few lines, then what there is to say of it."""
-    output.record(summary(found))
+    output.record(summary(output, found))
     told = [*(("problem", one) for one in found.problems), *(("note", one) for one in found.notes)]
     if told and not output.terminal:
         rows = [{"kind": kind, **one.to_json()} for kind, one in told]
@@ -51,7 +51,7 @@ def show(output: Output, found: Examination) -> None:
     output.note(verdict(found))
 
 
-def summary(found: Examination) -> dict[str, Any]:
+def summary(output: Output, found: Examination) -> dict[str, Any]:
     """The facts that are always worth a line."""
     from orchestrator.client.doctor.server import size
 
@@ -62,17 +62,18 @@ def summary(found: Examination) -> dict[str, Any]:
         "persistence": found.persistence,
         "eviction_policy": found.eviction_policy,
         "memory": memory,
-        "scheduler": leading(found) if leader.leads else "none",
+        "scheduler": leading(output, found) if leader.leads else "none",
         "agents": in_words(found.agents),
         "home": f"{found.home.path}, {size(found.home.free)} free",
-        "examined": f"{found.runs_examined} places of runs, {found.keys_examined} of {found.keys} keys",
+        "examined": f"{found.keys_examined} of {found.keys} keys, {found.runs_examined} places where runs stand",
     }
 
 
-def leading(found: Examination) -> str:
-    """Who leads."""
+def leading(output: Output, found: Examination) -> str:
+    """Who leads, since when."""
     leader = found.scheduler
-    return f"pid {leader.pid} on {leader.host}" if leader.host else "one leads"
+    since = f", leads since {output.cell(leader.since)}" if leader.since else ""
+    return f"pid {leader.pid} on {leader.host}{since}" if leader.host else "one leads"
 
 
 def in_words(agents: Sequence[Any]) -> str:

@@ -5,24 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain
-from typing import Any
 
 from orchestrator.client.access import Access
 from orchestrator.client.doctor import fleet, machine, records, server, waiting
-from orchestrator.client.doctor.values import Examination, ExaminedRedis, Finding, Problem
+from orchestrator.client.doctor.questions import Questions
+from orchestrator.client.doctor.values import Counted, Examination, ExaminedRedis, Finding, Problem
 from orchestrator.config import Settings
 from orchestrator.keys import KINDS
 from orchestrator.store import Store
-from orchestrator.store.leader import read_leader
 from queues import schemas
 from queues.address import RedisAddress
-from queues.audit import STANDING, Audit
-from queues.clock import seconds_to_us
 from queues.key_watch import KeyWatch
-from queues.records import whole
 from queues.sentinel import Answer
 from queues.server_look import ServerLook, look_at
-from queues.work_queue import Waiting
 
 SCHEMAS = ("run", "queue", "agent", "answer", "deployment", "schedule", "log_batch", "task_run")
 
@@ -46,20 +41,22 @@ def examination(store: Store, settings: Settings, late_us: int) -> Examination:
     url = str(address or store.scripts.address)
     watchers, look = server.sentinels_of(address), look_at(client, url)
     took_ms, slow = store.scripts.ask(server.answer_ms), store.scripts.ask(server.slow_events)
-    at_work, lines = fleet_of(store, settings), lines_of(store, late_us)
-    queues = [queue.name for queue in lines.queues]
-    audited = Audit(store.scripts).all(queues, lines.limits)
     keys = records.keyspace(store.scripts, KeyWatch(store.scripts, kinds=KINDS))
-    counters, here = records.counters(store.scripts), machine.look_at(settings)
+    ask = Questions(store, wrong_types=bool(keys.wrong))
+    at_work, lines = ask.fleet(settings.grace_seconds), ask.lines(late_us)
+    audited = ask.audit(lines)
+    counters: list[Counted] = ask.attempt("counters", lambda: records.counters(store.scripts), [])
+    here = machine.look_at(settings)
     found = chain(
         server.findings(look, strict=settings.strict, took_ms=took_ms, slow=slow or {}, watchers=watchers),
         server.advisories(look, address),
         fleet.findings(at_work),
         waiting.findings(lines),
         records.placed(audited.found, leads=at_work.leader.leads),
-        records.keyed(keys, queues),
+        records.keyed(keys),
         records.counted(counters, at_work.now_us),
         machine.findings(here),
+        ask.unanswered,
     )
     problems, notes = told(found, redis_cli(address, watchers))
     return Examination(
@@ -71,64 +68,12 @@ def examination(store: Store, settings: Settings, late_us: int) -> Examination:
         redis=_redis(look, url, took_ms),
         scheduler=fleet.examined_scheduler(at_work.leader),
         agents=tuple(map(fleet.examined_agent, at_work.agents)),
-        counters=counters,
+        counters=tuple(counters),
         schemas={name: getattr(schemas, name.upper()) for name in SCHEMAS},
         home=machine.examined(here),
         runs_examined=audited.looked,
         keys_examined=keys.examined,
         keys=keys.total,
-    )
-
-
-def fleet_of(store: Store, settings: Settings) -> fleet.Fleet:
-    """Read who is at work, and what a scheduler should have dealt with by now."""
-    keys, now_us = store.keys, store.scripts.now_us()
-    behind_us = now_us - seconds_to_us(fleet.BEHIND_SECONDS)
-
-    def ask(pipe: Any) -> None:
-        pipe.hmget(keys.recovery, "no_expiry_before", "reason")
-        pipe.zcount(keys.leases, "-inf", behind_us - seconds_to_us(settings.grace_seconds))
-        pipe.zcount(keys.delayed, "-inf", behind_us)
-        pipe.zcount(keys.due, "-inf", behind_us)
-        pipe.hlen(keys.deployments)
-        for state in sorted(STANDING):
-            pipe.zcard(keys.state(state))
-
-    (no_expiry, reason), ended, overdue, schedules, *sizes = store.scripts.ask_many(ask)
-    agents = store.presence.all()
-    return fleet.Fleet(
-        now_us=now_us,
-        leader=read_leader(store.own_scripts, keys, now_us),
-        agents=agents,
-        ended_leases=ended,
-        overdue_runs=overdue,
-        overdue_schedules=schedules,
-        in_use=bool(agents) or any(sizes),
-        no_expiry_before_us=whole(no_expiry),
-        reason=(reason or b"").decode("utf-8", "replace"),
-    )
-
-
-def lines_of(store: Store, late_us: int) -> waiting.Lines:
-    """Read what waits, and what it waits for."""
-    queues = store.queues.all()
-    names = [queue.name for queue in queues if queue.late]
-    firsts = store.scripts.ask_many(
-        lambda pipe: [pipe.zrange(store.keys.waiting(name), 0, 0, withscores=True) for name in names]
-    )
-    limits = store.scripts.ask(lambda client: client.hgetall(store.keys.limits))
-    return waiting.Lines(
-        now_us=store.scripts.now_us(),
-        late_us=late_us,
-        queues=queues,
-        agents=store.presence.all(),
-        first={
-            name: Waiting(run_id=row[0][0].decode("utf-8", "replace"), due_us=int(row[0][1]), parked=None)
-            for name, row in zip(names, firsts, strict=True)
-            if row
-        },
-        limits={name.decode("utf-8", "replace"): number.decode("utf-8", "replace") for name, number in limits.items()},
-        deployments=store.deployments.all(),
     )
 
 

@@ -16,9 +16,10 @@ from orchestrator.client.views import seconds_text
 from orchestrator.errors import shown
 from queues.audit import Misfit
 from queues.clock import SECOND_US, from_us, to_us
-from queues.errors import RedisRefused, WrongKeyType
+from queues.errors import RedisRefused, ScriptFailed, WrongKeyType
 from queues.key_types import wrong_keys
 from queues.key_watch import KeyWatch
+from queues.keys import DEFAULT_QUEUE
 from queues.records import whole
 from queues.scripts import Scripts
 
@@ -30,16 +31,16 @@ OF_A_RUN = ("run", "data", "logs", "tasks")
 RECENT_US = 3600 * SECOND_US
 """What was counted within this time is a problem still, older counts are notes."""
 
-LEAKED = "{count} slots of it are held by runs that are not held: {runs}"
+LEAKED = "slots are taken by what no agent holds"
 SENTENCES = {
-    "orphan": "{count} ids in {place} have no record: {runs}",
-    "unreadable": "the keys of {count} runs in {place} hold something else: {runs}",
-    "bad": "the records of {count} runs can not be relied on: {runs}",
-    "newer": "{count} runs were made by a newer version and are left alone: {runs}",
-    "misplaced": "{count} runs stand in {place} and belong elsewhere: {runs}",
-    "no_place": "{count} runs wait and stand in no line: {runs}",
-    "no_lease": "{count} runs hold slots without a lease: {runs}",
-    "no_slot": "{count} runs are held without a slot: {runs}",
+    "orphan": "{place} has ids without a record",
+    "unreadable": "{place} has ids whose record is something else",
+    "bad": "records can not be relied on",
+    "newer": "a newer version made runs, which are left alone here",
+    "misplaced": "{place} has runs that belong elsewhere",
+    "no_place": "runs wait and stand in no line",
+    "no_lease": "runs hold slots without a lease",
+    "no_slot": "runs are held without a slot",
 }
 KINDS = {
     "keys": ("keys_freed", "keys_gone", "keys_dropped"),
@@ -60,14 +61,14 @@ WORDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Keyspace:
-    """What a look at keys found; `large` are (key, bytes), `lines` names of queues that have a line."""
+    """What a look at keys found; `large` are (key, bytes), `strays` lines of queues that do not exist."""
 
     examined: int
     total: int
     wrong: Sequence[WrongKeyType]
     expiring: Sequence[str]
     large: Sequence[tuple[str, int]]
-    lines: frozenset[str]
+    strays: frozenset[str]
 
 
 def keyspace(scripts: Scripts, watch: KeyWatch) -> Keyspace:
@@ -80,15 +81,27 @@ def keyspace(scripts: Scripts, watch: KeyWatch) -> Keyspace:
         if not cursor:
             break
     keys = list(dict.fromkeys(keys))
-    names = [key.removeprefix(f"{scripts.prefix}:") for key in keys]
+    wrong = scripts.ask(lambda client: wrong_keys(client, scripts.prefix, keys))
+    strange = {one.key for one in wrong}
+    names = [key.removeprefix(f"{scripts.prefix}:") for key in keys if key not in strange]
     return Keyspace(
         examined=scanned,
         total=scripts.ask(lambda client: client.dbsize()),
-        wrong=scripts.ask(lambda client: wrong_keys(client, scripts.prefix, keys)),
+        wrong=wrong,
         expiring=watch.expiring(keys),
         large=_large(scripts, keys),
-        lines=frozenset(name.removeprefix("waiting:") for name in names if name.startswith("waiting:")),
+        strays=_strays(scripts, [name.removeprefix("waiting:") for name in names if name.startswith("waiting:")]),
     )
+
+
+def _strays(scripts: Scripts, lined: Sequence[str]) -> frozenset[str]:
+    """Queues that have a line and are none."""
+    others = [name for name in lined if name != DEFAULT_QUEUE]
+    try:
+        known = scripts.ask_many(lambda pipe: [pipe.sismember(scripts.keys.queues, name) for name in others])
+    except ScriptFailed:  # the set of queues is none: that is told as it is
+        return frozenset()
+    return frozenset(name for name, there in zip(others, known, strict=True) if not there)
 
 
 def _large(scripts: Scripts, keys: Sequence[str]) -> list[tuple[str, int]]:
@@ -105,7 +118,7 @@ def _bound(kind: str) -> int:
     return LARGEST_OF_A_RUN if kind in OF_A_RUN else LARGEST_KEY
 
 
-def counters(scripts: Scripts) -> tuple[Counted, ...]:
+def counters(scripts: Scripts) -> list[Counted]:
     """What should not happen and did, by kind."""
     keys = scripts.keys
 
@@ -114,10 +127,10 @@ def counters(scripts: Scripts) -> tuple[Counted, ...]:
         pipe.hgetall(keys.counted)
 
     counts, times = scripts.ask_many(ask)
-    return tuple(
+    return [
         Counted(what=kind.decode(), count=whole(count), last=from_us(whole(times[kind])) if kind in times else None)
         for kind, count in sorted(counts.items())
-    )
+    ]
 
 
 def placed(misfits: Iterable[Misfit], *, leads: bool) -> Iterator[Finding]:
@@ -128,8 +141,8 @@ def placed(misfits: Iterable[Misfit], *, leads: bool) -> Iterator[Finding]:
         groups.setdefault((misfit.kind, place), []).append(misfit)
     for (kind, place), found in groups.items():
         leaked = place.startswith("holders:")
-        sentence = LEAKED if leaked else SENTENCES[kind]
-        message = sentence.format(count=len(found), place=place, runs=_few([one.run_id for one in found]))
+        sentence = LEAKED if leaked else SENTENCES[kind].format(place=place)
+        message = f"{sentence}: {_few([one.run_id for one in found])}"
         where = f"limit {place.removeprefix('holders:')}" if leaked else "runs"
         if kind == "newer":
             version = found[0].text or "a newer version"
@@ -149,7 +162,7 @@ def _few(ids: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def keyed(found: Keyspace, queues: Iterable[str]) -> Iterator[Finding]:
+def keyed(found: Keyspace) -> Iterator[Finding]:
     """What the look at keys found."""
     for wrong in found.wrong:
         message = f"expected it to be a {wrong.expected}, got a {wrong.found}: what needs it stands still"
@@ -157,14 +170,13 @@ def keyed(found: Keyspace, queues: Iterable[str]) -> Iterator[Finding]:
         yield Problem(code="wrong-type", where=f"key {wrong.key}", message=message, remedy=remedy)
     if found.expiring:
         key = min(found.expiring)
-        message = (
-            f"{len(found.expiring)} keys of ours are to expire and would take runs with them; find who sets EXPIRE"
-        )
+        others = f", and so are {len(found.expiring) - 1} others" if len(found.expiring) > 1 else ""
+        message = f"it is to expire{others}, and would take runs with it; find who sets EXPIRE"
         yield Problem(code="expiring-keys", where=f"key {key}", message=message, remedy=f"redis-cli PERSIST '{key}'")
     for key, count in found.large:
         message = f"it takes {size(count)}, more than anything that we write"
         yield Problem(code="huge-key", where=f"key {key}", message=message, remedy=f"redis-cli MEMORY USAGE '{key}'")
-    for queue in sorted(found.lines - set(queues)):
+    for queue in sorted(found.strays):
         message = f"runs wait on the work queue {shown(queue)}, which does not exist"
         remedy = f"headgate work-queue create {queue}"
         yield Problem(code="no-queue", where=f"work queue {queue}", message=message, remedy=remedy)

@@ -105,7 +105,7 @@ def _impossible(limit: str, number: str) -> Finding:
         "deployment": f"headgate deployment inspect {name}",
         "tag": f"headgate concurrency-limit create {shlex.quote(name)} 1",
     }
-    message = f"expected it to be 1 to {LARGEST}, got {shown(number)}: no run can get a slot of it as it should"
+    message = f"expected it to be 1 to {LARGEST}, got {shown(number)}: runs that need it can not start"
     remedy = commands.get(kind, "headgate work-queue ls")
     return Problem(code="impossible-limit", where=f"limit {limit}", message=message, remedy=remedy)
 
