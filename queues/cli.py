@@ -9,6 +9,7 @@ from orchestrator.cli.frame import group
 from orchestrator.cli.moments import spoken
 from orchestrator.cli.output import Columns, Output
 from orchestrator.cli.values import LIMIT, QUEUE, Duration, Whole
+from queues.cli_emptying import clear, delete
 
 HOURS_OF_A_YEAR = 8784
 YEAR = HOURS_OF_A_YEAR * 3600.0
@@ -47,8 +48,19 @@ COMING: Columns = {
     "Deployment ID": "deployment_id",
     "Deployment": "deployment",
     "State": lambda run: "Late" if run.late else run.state,
+    "Why": "why",
 }
-COMING_KEYS = ("scheduled_start_time", "run_id", "name", "deployment_id", "deployment", "late")
+
+
+SLOTS: Columns = {
+    "Run ID": "run_id",
+    "Name": "name",
+    "State": "state",
+    "Agent": "agent",
+    "Host": "host",
+    "Since": "since",
+    "Lease Left": lambda slot: lease_in_words(slot.lease_left_seconds),
+}
 
 
 @work_queue.command("create")
@@ -84,6 +96,19 @@ def inspect(output: Output, name: str) -> None:
         output.record(opened.get_work_queue(name))
 
 
+@work_queue.command("slots")
+@click.argument("name", type=QUEUE, metavar="NAME")
+def slots(output: Output, name: str) -> None:
+    """Show who holds the slots of a queue. On which host, since when, and how long each lease lasts."""
+    with client() as opened:
+        found = opened.work_queue_slots(name)
+    if output.form != "text":
+        output.json(found)
+        return
+    output.rows(found.holders, SLOTS, empty=f"No run holds a slot of {found.name}.", optional=("Name",))
+    output.note(f"{found.name}: {slots_in_words(found)}.")
+
+
 @work_queue.command("preview")
 @click.argument("name", type=QUEUE, metavar="NAME")
 @click.option("--hours", type=Whole(1, HOURS_OF_A_YEAR), default=24, show_default=True, help="How far to look ahead.")
@@ -94,10 +119,7 @@ def preview(output: Output, name: str, hours: int) -> None:
     with client() as opened:
         coming = opened.preview_work_queue(name, hours=float(hours))
     nothing = f"Nothing waits on {name} and nothing is scheduled for it in the next {hours} hours (see --hours)."
-    if output.form == "text":
-        output.rows(coming, COMING, empty=nothing, optional=("State", "Deployment"))
-    else:
-        output.rows([{key: getattr(run, key) for key in COMING_KEYS} for run in coming], {}, empty="")
+    output.rows(coming, COMING, empty=nothing, optional=("Deployment",))
     if len(coming) >= MOST_ROWS:
         output.note(f"These are the first {MOST_ROWS:,}; a smaller --hours shows all that are due by then.")
 
@@ -150,3 +172,25 @@ def clear_concurrency_limit(output: Output, name: str) -> None:
 def limit_in_words(limit: int | None) -> str:
     """A concurrency limit as a person says it."""
     return "no limit" if limit is None else f"at most {limit} at once"
+
+
+def lease_in_words(seconds: float | None) -> str | None:
+    """How long a lease lasts, or since when it has ended: the slot is free again soon then."""
+    if seconds is None:
+        return None
+    return spoken(seconds) if seconds >= 0 else f"ended {spoken(-seconds)} ago"
+
+
+def slots_in_words(found: Any) -> str:
+    """How many slots are taken and free."""
+    if found.free is None:
+        return f"{found.running} running, no limit"
+    if found.running > found.concurrency_limit:
+        return (
+            f"{found.running} running under a limit of {found.concurrency_limit}: nothing starts before some have ended"
+        )
+    return f"{found.running} of {found.concurrency_limit} slots taken, {found.free} free"
+
+
+work_queue.add_command(clear)
+work_queue.add_command(delete)

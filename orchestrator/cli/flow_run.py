@@ -3,6 +3,7 @@
 import click
 
 from orchestrator.cli.access import client
+from orchestrator.cli.explain import print_explanation
 from orchestrator.cli.frame import group
 from orchestrator.cli.output import Columns, Output
 from orchestrator.cli.run_log import lines_there, print_line
@@ -103,17 +104,4 @@ def explain(output: Output, run: str) -> None:
     """Say why a run is not running. And what would change that."""
     with client() as opened:
         told = opened.explain(run)
-    if output.form != "text":
-        output.json(told)
-        return
-    output.line(f"{told.name} is {told.state_name or told.state}: {output.cell(told.summary)}")
-    for reason in told.reasons:
-        if reason.text != told.summary:
-            output.line(f"also: {output.cell(reason.text)}")
-        if reason.command:
-            output.line(f"    {reason.command}")
-    if told.holders:
-        output.line("")
-        output.table(
-            told.holders, {"Held By": "name", "Run ID": "run_id", "State": "state", "Agent": "agent", "Since": "since"}
-        )
+    print_explanation(output, told)

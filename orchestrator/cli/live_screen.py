@@ -54,7 +54,7 @@ class LiveScreen:
     def keys(self) -> Iterator[Callable[[float], bool]]:
         """Gives a function that waits for so many seconds and says whether q was pressed meanwhile."""
         if not (self._in_place and sys.stdin.isatty()):
-            yield lambda seconds: bool(time.sleep(seconds))
+            yield passed
             return
         import termios
         import tty
@@ -66,6 +66,12 @@ class LiveScreen:
             yield lambda seconds: pressed(keyboard, seconds)
         finally:
             termios.tcsetattr(keyboard, termios.TCSADRAIN, before)
+
+
+def passed(seconds: float) -> bool:
+    """Waits where there are no keys to be pressed."""
+    time.sleep(seconds)
+    return False
 
 
 def pressed(keyboard: int, seconds: float) -> bool:

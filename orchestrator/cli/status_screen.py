@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli.moments import spoken
-from orchestrator.cli.output import Columns, Output
+from orchestrator.cli.output import Columns, Output, cut
 
 if TYPE_CHECKING:
     from orchestrator.client.status_values import QueueStatus, Status
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 RED, RESET = "\x1b[31m", "\x1b[0m"
 MIB = 1 << 20
 PROBLEMS_SHOWN = 4
-FRAME_LINES = 3
-"""What a section takes besides its rows: an empty line, its titles, and the line that says how many more there are."""
+LATE_RUNS = 2
+"""The place of the late runs among the sections."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,34 +40,39 @@ def screen(output: Output, status: Status, *, failure: str | None = None) -> Non
     sections = sections_of(status, terminal=output.terminal)
     shares = [len(section.rows) for section in sections]
     if output.terminal:
-        room = shutil.get_terminal_size((100, 24)).lines - 1 - len(head)
-        shares = shared(room - FRAME_LINES * len(sections), shares)
+        shares = shared(shutil.get_terminal_size((100, 24)).lines - 1 - len(head), shares)
     for section, share in zip(sections, shares, strict=True):
         show(output, section, share)
 
 
 def head_of(output: Output, status: Status, failure: str | None) -> list[str]:
     """Time, Redis, scheduler, counts, and what needs somebody."""
-    facts = {"Time": output.cell(status.at), "Redis": redis_text(status), "Scheduler": scheduler_text(status)}
-    facts["Runs"] = f"{status.running} running, {status.queued} queued, {status.late} late, {status.scheduled} not due"
-    if not output.terminal:
-        problems = [f"Problem\t{output.cell(one.text)}\t{output.cell(one.command)}" for one in status.problems]
-        lost = [f"Problem\t{output.cell(failure)}\t-"] if failure else []
-        return [*(f"{name}\t{output.cell(text)}" for name, text in facts.items()), *lost, *problems]
-    lines = [f"{output.bold(name.ljust(9))}  {output.cell(text)}"[:1000] for name, text in facts.items()]
+    runs = f"{status.running} running, {status.queued} queued, {status.late} late, {status.scheduled} not due"
+    redis, scheduler = redis_text(status), scheduler_text(status)
+    problems = [(problem.text, problem.command) for problem in status.problems]
     if failure:
-        lines.append(alarm(output, f"{failure}; what follows is as of {facts['Time']}"))
-    for problem in status.problems[:PROBLEMS_SHOWN]:
-        lines.append(alarm(output, problem.text))
-        lines += [f"    {output.cell(problem.command)}"] if problem.command else []
-    more = len(status.problems) - PROBLEMS_SHOWN
+        problems.insert(0, (f"{failure}; the rest is as it was at the time above", None))
+    if not output.terminal:
+        facts = {"Time": output.cell(status.at), "Redis": redis, "Scheduler": scheduler, "Runs": runs}
+        lines = [f"{name}\t{output.cell(text)}" for name, text in facts.items()]
+        return lines + [f"Problem\t{output.cell(text)}\t{output.cell(command)}" for text, command in problems]
+    facts = {output.cell(status.at): runs, "Scheduler": f"{scheduler}; Redis {redis}"}
+    lines = [
+        f"{output.bold(name)}  {cut(output.cell(text), output.width - len(name) - 2)}" for name, text in facts.items()
+    ]
+    for text, command in problems[:PROBLEMS_SHOWN]:
+        lines += alarm(output, text, command)
+    more = len(problems) - PROBLEMS_SHOWN
     return [*lines, f"  and {more} more: headgate doctor"] if more > 0 else lines
 
 
-def alarm(output: Output, text: str) -> str:
-    """A line that must be seen."""
-    line = f"! {output.cell(text)}"
-    return f"{RED}{line}{RESET}" if output.coloured else line
+def alarm(output: Output, text: str, command: str | None) -> list[str]:
+    """A line that must be seen, and the command that helps: behind it where there is room, else below."""
+    text, command = f"! {output.cell(text)}", output.cell(command) if command else ""
+    colour, reset = (RED, RESET) if output.coloured else ("", "")
+    if command and len(text) + len(command) + 2 > output.width:
+        return [f"{colour}{cut(text, output.width)}{reset}", f"    {command}"]
+    return [f"{colour}{cut(text, output.width)}{reset}" + (f"  {command}" if command else "")]
 
 
 def redis_text(status: Status) -> str:
@@ -126,7 +131,7 @@ def sections_of(status: Status, *, terminal: bool) -> list[Section]:
         },
         empty="There are no agents.",
         rest="headgate agent ls",
-        urgency=lambda one: (-one.heartbeat_age_seconds // 10, -one.running),
+        urgency=lambda one: (one.state != "lost", -one.running),
     )
     late = Section(
         rows=status.late_runs,
@@ -159,11 +164,18 @@ def sections_of(status: Status, *, terminal: bool) -> list[Section]:
 
 
 def shared(room: int, wanted: Sequence[int]) -> list[int]:
-    """How many rows each section gets of the room there is: at least one, and what one does not need another may."""
-    got = [min(1, want) for want in wanted]
-    while sum(got) < room and (open_ones := [place for place, want in enumerate(wanted) if got[place] < want]):
-        got[min(open_ones, key=lambda place: got[place])] += 1
-    return got
+    """How many rows each section gets of the lines there are: the longest gives way first, none loses its last row."""
+    got = list(wanted)
+    while sum(map(height, got, wanted)) > room and max(got) > 1:
+        # Of equals the one that stands lower gives way, but for the late runs, which are why people look.
+        got[max(range(len(got)), key=lambda place: (got[place], place != LATE_RUNS, place))] -= 1
+    # The line that says "and 1 more" may as well be that one.
+    return [want if share == want - 1 else share for share, want in zip(got, wanted, strict=True)]
+
+
+def height(share: int, wanted: int) -> int:
+    """The lines of a section: an empty one, its titles, its rows, and one that says how many more there are."""
+    return 2 + share + (share < wanted)
 
 
 def show(output: Output, section: Section, share: int) -> None:

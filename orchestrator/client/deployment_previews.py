@@ -36,7 +36,8 @@ def preview_of(
 ) -> list[DeploymentPreviewRun]:
     """The runs of a deployment until a time, at most so many, in the order of their times."""
     now_us = store.scripts.now_us()
-    found = [(existing(run, now_us, late_us), slug_of(run)) for run in waiting_runs(store, deployment.id)]
+    waiting = waiting_runs(store, deployment.id)
+    found = list(zip(existing(store, waiting, late_us), map(slug_of, waiting), strict=True))
     there = {run.run_id for run, _ in found}
     if not deployment.paused:
         coming = (

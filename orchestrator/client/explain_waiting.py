@@ -74,7 +74,7 @@ def limit_reason(scene: Scene, limit: str, *, named: bool) -> Reason:
     """A full limit: how many slots, who holds them on which host since when, how many runs wait before this one."""
     number, held = scene.around.numbers.get(limit), scene.around.held.get(limit, 0)
     what = in_words(limit, scene.run)
-    text = brief = taken(what, number, held)
+    text, brief = taken(what, number, held), f"{what} is full ({held}/{number})"
     if number is None or held < number:
         brief = f"returns to its queue: {what} has room"
         text = f"it waited for a slot of {what}, which has room again: it returns to its queue"

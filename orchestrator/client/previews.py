@@ -1,11 +1,12 @@
 """What will run on a work queue: the runs that wait there, and those that schedules are going to make."""
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice, takewhile
 
 from orchestrator.client import views
 from orchestrator.client.queue_values import PreviewRun
+from orchestrator.client.scenes import around_of, reasons_in_short
 from orchestrator.errors import HeadgateError
 from orchestrator.runs import run_name
 from orchestrator.store import Store
@@ -32,12 +33,13 @@ def preview(store: Store, queue: str, hours: float, late_us: int) -> list[Previe
     delayed = [run_id for run_id, _ in delayed_runs(store, until_us)]
     runs = [run for run in store.records.get_many([*waiting, *delayed]) if run is not None and run.queue == queue]
     there = {run.id for run in runs}
-    rows = [existing(run, now_us, late_us) for run in runs if run.state in (State.QUEUED, State.SCHEDULED)]
+    waits, later = ([run for run in runs if run.state == state] for state in (State.QUEUED, State.SCHEDULED))
     deployments = [one for one in store.deployments.all() if one.spec["work_queue"] == queue and not one.paused]
     feeds = (to_come(one, now_us, until_us) for one in deployments)
     coming = heapq.merge(*feeds, key=lambda row: row.scheduled_start_time)
-    rows += [row for row in islice(coming, MOST_ROWS) if row.run_id not in there]
-    return sorted(rows, key=lambda row: row.scheduled_start_time)[:MOST_ROWS]
+    rows = existing(store, later, late_us) + [row for row in islice(coming, MOST_ROWS) if row.run_id not in there]
+    rows.sort(key=lambda row: row.scheduled_start_time)
+    return (existing(store, waits, late_us) + rows)[:MOST_ROWS]
 
 
 def delayed_runs(store: Store, until_us: int) -> list[tuple[str, int]]:
@@ -49,17 +51,23 @@ def delayed_runs(store: Store, until_us: int) -> list[tuple[str, int]]:
     return [(run_id.decode(), int(due)) for run_id, due in found]
 
 
-def existing(run: Run, now_us: int, late_us: int) -> PreviewRun:
-    """A run that is there."""
-    return PreviewRun(
-        scheduled_start_time=from_us(run.due_us),
-        run_id=run.id,
-        name=views.name_of(run),
-        deployment_id=deployment_id_of(run),
-        deployment=deployment_of(run),
-        late=views.is_late(run, now_us, late_us),
-        state=run.state.value,
-    )
+def existing(store: Store, runs: Sequence[Run], late_us: int) -> list[PreviewRun]:
+    """Runs that are there, each with why it waits."""
+    around = around_of(store, runs, late_us)
+    reasons = reasons_in_short(store, runs, around)
+    return [
+        PreviewRun(
+            scheduled_start_time=from_us(run.due_us),
+            run_id=run.id,
+            name=views.name_of(run),
+            deployment_id=deployment_id_of(run),
+            deployment=deployment_of(run),
+            late=views.is_late(run, around.now_us, late_us),
+            state=run.state.value,
+            why=why,
+        )
+        for run, why in zip(runs, reasons, strict=True)
+    ]
 
 
 def to_come(deployment: DeploymentRecord, now_us: int, until_us: int) -> Iterator[PreviewRun]:
@@ -83,6 +91,7 @@ def not_there_yet(deployment: DeploymentRecord, at: int, slug: str) -> PreviewRu
         deployment=deployment.name,
         late=False,
         state=None,
+        why=None,
     )
 
 

@@ -53,6 +53,7 @@ class PreviewRun(Value):
     deployment: str
     late: bool
     state: str | None  # None while the run does not exist yet
+    why: str | None  # why it waits, in short words
 
 
 @dataclass(frozen=True, kw_only=True)

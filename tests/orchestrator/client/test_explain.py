@@ -62,7 +62,7 @@ def test_a_full_queue_names_the_holders_their_host_since_when_and_the_runs_ahead
     assert told.reasons[0].code == "limit-full"
     assert f"the only slot of work queue default is taken, by {holder.name} on {host} for 3 min 20 s" in told.summary
     assert told.summary.endswith("; 1 run in line before it")
-    assert deployed.get_flow_run(run.id).why == "the only slot of work queue default is taken, 1 run before it"
+    assert deployed.get_flow_run(run.id).why == "work queue default is full (1/1), 1 run before it"
     assert told.reasons[0].command == "headgate work-queue set-concurrency-limit default 2"
 
 
@@ -232,7 +232,7 @@ def test_a_parked_run_tells_how_many_wait_for_the_same_before_it(deployed, store
     assert told.summary.endswith("; 2 runs in line before it")
     assert told.reasons[0].command == "headgate concurrency-limit create ml 2"
     assert told.reasons[0].details == {"limit": "tag:ml", "slots": 1, "held": 1, "ahead": 2}
-    assert deployed.get_flow_run(second.id).why == "the only slot of tag ml is taken, 1 run before it"
+    assert deployed.get_flow_run(second.id).why == "tag ml is full (1/1), 1 run before it"
 
 
 def test_the_limit_of_its_deployment_names_the_file_that_sets_it(deployed, store):

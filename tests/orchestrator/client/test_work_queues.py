@@ -46,7 +46,7 @@ def test_changes_are_shown_with_who_made_them(client):
     shown = client.get_work_queue("ml")
     assert {change.who for change in shown.changes} == {"ada@lab"}
     told = [(change.what, change.old, change.new) for change in shown.changes[:4]]
-    assert told == [("limit", "3", None), ("paused", "1", "0"), ("paused", "0", "1"), ("limit", None, "3")]
+    assert told == [("limit", "3", None), ("paused", "yes", "no"), ("paused", "no", "yes"), ("limit", None, "3")]
 
 
 def test_a_queue_shows_who_holds_its_slots_and_who_listens(client, store):
@@ -66,7 +66,7 @@ def test_the_preview_has_waiting_delayed_and_coming_runs_in_order(client, store)
     rows = client.preview_work_queue("default", hours=3)
     assert len(rows) == 5
     assert [(row.run_id, row.state) for row in rows if row.state] == [(waiting.id, "QUEUED"), (delayed.id, "SCHEDULED")]
-    assert rows[0].late
+    assert rows[0].late and rows[0].why == "no agent listens to default"
     assert [row.scheduled_start_time for row in rows] == sorted(row.scheduled_start_time for row in rows)
     keys = "scheduled_start_time run_id name deployment_id deployment late"
     assert list(rows[0].to_json())[:6] == keys.split()
