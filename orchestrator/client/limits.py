@@ -45,10 +45,11 @@ class TagLimitVerbs(Access):
             changes=tuple(views.change(change) for change in self.store.changes.of(limit)),
         )
 
-    def delete_tag_limit(self, tag: str) -> TagLimit:
-        """Let any number of runs that carry a tag be executing at once. Gives the limit as it was."""
+    def delete_tag_limit(self, tag: str, *, dry_run: bool = False) -> TagLimit:
+        """Let any number of runs that carry a tag be executing at once; not with `dry_run`. Gives the limit it had."""
         gone = TagLimit(**self._fields(tag, self._number(tag)))
-        self.store.limits.set(tag_limit(tag), None, self.actor)
+        if not dry_run:
+            self.store.limits.set(tag_limit(tag), None, self.actor)
         return gone
 
     def _numbers(self) -> dict[str, int]:

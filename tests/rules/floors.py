@@ -11,6 +11,7 @@ from tests.rules.source_files import PRODUCT, Source, tracked
 FLOORS = {
     "queues": 0,
     "queues.cli": 5,
+    "queues.cli_emptying": 5,
     "orchestrator.sdk": 1,
     "orchestrator.process": 1,
     "orchestrator.schedules": 1,
