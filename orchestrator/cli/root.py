@@ -13,6 +13,10 @@ PARTS = {
     "deployment": ("orchestrator.cli.deployment:deployment", "Flows with their schedules, parameters and work queue."),
     "flow-run": ("orchestrator.cli.flow_run:flow_run", "Runs: list, follow, cancel, retry, explain."),
     "work-queue": ("queues.cli:work_queue", "Named queues on Redis, each with a concurrency limit."),
+    "concurrency-limit": (
+        "orchestrator.cli.concurrency_limit:concurrency_limit",
+        "How many runs that carry a tag may execute at once.",
+    ),
     "agent": ("agent.cli:agent", "The process that pulls runs and launches each in a subprocess."),
     "scheduler": ("orchestrator.cli.scheduler:scheduler", "The process that pushes due runs and frees lost ones."),
     "doctor": ("orchestrator.cli.doctor:doctor", "What is wrong with this installation, and what helps."),
