@@ -1,13 +1,17 @@
-"""`headgate deployment`: create from a Python file, list, look into, run, delete."""
+"""`headgate deployment`: create from a Python file, list, look into, delete; the other verbs stand in files beside."""
 
+from operator import itemgetter
 from typing import Any
 
 import click
 
 from orchestrator.cli.access import client
+from orchestrator.cli.confirm import DRY_RUN, YES, confirm
+from orchestrator.cli.deployment_preview import preview
 from orchestrator.cli.deployment_run import run
+from orchestrator.cli.deployment_switch import pause, resume, set_work_queue
 from orchestrator.cli.frame import group
-from orchestrator.cli.output import Columns, Output
+from orchestrator.cli.output import Columns, Output, fields_of
 from orchestrator.cli.values import QUEUE, Duration, Reference
 
 DEPLOYMENTS: Columns = {
@@ -29,7 +33,7 @@ def deployment() -> None:
 
 
 @deployment.command("create")
-@click.argument("file")
+@click.argument("file", type=click.Path())
 @click.option("--create-queues", is_flag=True, help="Make work queues that do not exist yet.")
 @click.option("--timeout", type=Duration(1, 3600), default=30.0, help="How long loading the file may take (30 s).")
 def create(output: Output, file: str, create_queues: bool, timeout: float) -> None:
@@ -59,12 +63,14 @@ def describe(output: Output, made: Any) -> None:
     output.line(f"{output.painted(made.status)} {output.bold(made.name)} (revision {made.revision}{changed})")
     limit = "no limit" if made.work_queue_limit is None else f"at most {made.work_queue_limit} at once"
     remarks = [limit, *["just created"] * made.work_queue_created, *["paused"] * made.work_queue_paused]
+    is_paused = any(not schedule.active for schedule in made.schedules if schedule.kind != "unreadable")
     facts = {
         "id": made.id,
         "work queue": f"{made.work_queue} ({', '.join(remarks)})",
         "own limit": made.concurrency_limit and f"at most {made.concurrency_limit} at once",
         "agents": ", ".join(made.listening_agents) or "none listens",
         "schedule": "; ".join(schedule.text for schedule in made.schedules) or "none: it runs when asked to",
+        "paused": is_paused and f"its schedules make no runs until `headgate deployment resume {made.name}`",
         "next": ", ".join(output.cell(moment) for moment in made.next_scheduled_times),
         "code version": made.code_version,
         "on lost": f"rerun, at most {made.max_lost} times" if made.on_lost == "rerun" else made.on_lost,
@@ -89,16 +95,39 @@ def ls(output: Output, queue: str | None) -> None:
 def inspect(output: Output, name: str) -> None:
     """Show one deployment. Code, parameters, schedules, policy, skipped instants, changes."""
     with client() as opened:
-        output.record(opened.get_deployment(name))
+        found = opened.get_deployment(name)
+    if output.form != "text":
+        output.json(found)
+        return
+    fields = dict(fields_of(found))
+    schema = fields.pop("parameter_schema")
+    rows = [[one.get(key) for key in ("name", "type", "required", "default")] for one in schema.get("parameters") or ()]
+    output.record(fields)
+    if rows:
+        output.line(f"\n{output.bold('Parameters of the flow')}")
+        output.table(rows, {title: itemgetter(at) for at, title in enumerate(("Name", "Type", "Required", "Default"))})
 
 
 @deployment.command("delete")
 @click.argument("name", type=Reference(), metavar="FLOW/NAME")
-def delete(output: Output, name: str) -> None:
+@DRY_RUN
+@YES
+def delete(output: Output, name: str, dry_run: bool, yes: bool) -> None:
     """Delete a deployment. Waiting runs are cancelled, running ones go on, ended ones stay listed."""
     with client() as opened:
-        gone = opened.delete_deployment(name)
-    output.done(gone, f"Deleted deployment {gone.name}; {gone.cancelled_runs} waiting runs were cancelled")
+        found = opened.delete_deployment(name, dry_run=True)
+        if dry_run:
+            output.done(found, f"Would delete deployment {found.name}{and_cancel(found.cancelled_runs)}")
+            return
+        confirm(f"Delete deployment {found.name}{and_cancel(found.cancelled_runs)}?", yes=yes)
+        gone = opened.delete_deployment(found.id)
+    output.done(gone, f"Deleted deployment {gone.name}; {gone.cancelled_runs:,} waiting runs were cancelled")
 
 
-deployment.add_command(run)
+def and_cancel(count: int) -> str:
+    """What else a deletion does."""
+    return f" and cancel {count:,} waiting run{'s' * (count != 1)}" if count else ""
+
+
+for verb in (run, preview, pause, resume, set_work_queue):
+    deployment.add_command(verb)

@@ -15,7 +15,7 @@ from orchestrator.cli.output import Output
 from orchestrator.cli.values import Duration, Moment, Reference
 
 if TYPE_CHECKING:
-    from orchestrator.client import Client, FlowRun
+    from orchestrator.client import Client
 
 YEAR = 366 * 86400.0
 
@@ -62,7 +62,7 @@ def run(
         due = f", due {output.cell(at)}" if at else ""
         told = f"Created flow run {made.name}, id {made.id}, on work queue {made.work_queue}{due}"
         output.done({"id": made.id, "name": made.name}, told)
-        say_what_is_missing(output, opened, made)
+        say_what_is_missing(output, opened, made.work_queue)
         if watch:
             from orchestrator.cli.run_watch import follow_to_the_end
 
@@ -81,11 +81,11 @@ def misused(field: str, message: str, hint: str) -> CommandError:
     return CommandError(message, exit_code=2, code="usage", field=field, hint=hint)
 
 
-def say_what_is_missing(output: Output, opened: Client, made: FlowRun) -> None:
-    """Tells on stderr why the run can not start soon, and what to start."""
-    queue = opened.get_work_queue(made.work_queue)
+def say_what_is_missing(output: Output, opened: Client, work_queue: str) -> None:
+    """Tells on stderr why runs of a work queue can not start soon, and what to start."""
+    queue = opened.get_work_queue(work_queue)
     if not queue.agents:
         start = f"`headgate agent start -q {queue.name}`, or `headgate start` for everything on this machine"
-        output.note(f"Warning: no agent listens to work queue {queue.name}, so it waits; start one with {start}")
+        output.note(f"Warning: no agent listens to work queue {queue.name}, so nothing starts; start one with {start}")
     if queue.paused:
         output.note(f"Warning: work queue {queue.name} is paused; `headgate work-queue resume {queue.name}`")

@@ -11,6 +11,7 @@ PARTS = {
     "start": ("orchestrator.cli.start:start", "Run everything on this machine: Redis, scheduler, one agent."),
     "status": ("orchestrator.cli.status:status", "Everything on one screen: queues, agents, late runs, failures."),
     "deployment": ("orchestrator.cli.deployment:deployment", "Flows with their schedules, parameters and work queue."),
+    "flow": ("orchestrator.cli.flow:flow", "What there is to run: code, parameters, deployments, last runs."),
     "flow-run": ("orchestrator.cli.flow_run:flow_run", "Runs: list, follow, cancel, retry, explain."),
     "work-queue": ("queues.cli:work_queue", "Named queues on Redis, each with a concurrency limit."),
     "concurrency-limit": (

@@ -133,4 +133,5 @@ class DeploymentDeleted(Value):
 
     id: str
     name: str
-    cancelled_runs: int
+    cancelled_runs: int  # those that would be, in a dry run
+    dry_run: bool

@@ -83,14 +83,18 @@ class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
             changes=tuple(views.change(change) for change in self.store.changes.of(deployment_limit(found.id))),
         )
 
-    def delete_deployment(self, ref: str) -> DeploymentDeleted:
-        """Remove a deployment: its waiting runs are cancelled, running ones go on, ended ones stay listed."""
+    def delete_deployment(self, ref: str, *, dry_run: bool = False) -> DeploymentDeleted:
+        """Remove a deployment: its waiting runs are cancelled, running ones go on, ended ones stay listed.
+
+        A dry run changes nothing, and counts what would be cancelled.
+        """
         found = self.store.deployments.find(ref)
-        self.store.deployments.delete(found.id, self.actor)
+        if not dry_run:
+            self.store.deployments.delete(found.id, self.actor)
         cancelled = 0
         for ids in self.store.runs.waiting_of(found.id):
-            cancelled += sum(self._cancel_waiting(run_id) for run_id in ids)
-        return DeploymentDeleted(id=found.id, name=found.name, cancelled_runs=cancelled)
+            cancelled += len(ids) if dry_run else sum(self._cancel_waiting(run_id) for run_id in ids)
+        return DeploymentDeleted(id=found.id, name=found.name, cancelled_runs=cancelled, dry_run=dry_run)
 
     def preview_deployment(
         self, ref: str, *, hours: float | None = None, limit: int | None = None

@@ -26,6 +26,7 @@ from queues.states import HELD, TERMINAL, State
 GAP = "gap"
 LARGEST_VALUE = 8 << 20
 """Bytes of a result that are decoded; a flow's process sends no more."""
+SWITCH = {"0": "no", "1": "yes"}
 LARGEST_TEXT = 64 << 10
 """Bytes of what is no JSON that are shown."""
 
@@ -158,7 +159,8 @@ def number(text: str | None) -> int | None:
 
 def change(record: ChangeRecord) -> Change:
     """An operator's change as shown."""
-    return Change(at=from_us(record.at_us), who=record.actor, what=record.field, old=record.old, new=record.new)
+    old, new = (SWITCH.get(text or "", text) if record.field == "paused" else text for text in (record.old, record.new))
+    return Change(at=from_us(record.at_us), who=record.actor, what=record.field, old=old, new=new)
 
 
 def skipped(skip: Skip) -> SkippedInstants:

@@ -28,7 +28,9 @@ def pick(kind: str, wanted: str, named: Mapping[str, str]) -> str:
 def not_found(kind: str, wanted: str, names: Iterable[str], hint: str | None = None) -> NotFound:
     """Say that nothing has this name or id, and which names come near."""
     near = get_close_matches(wanted, list(names), n=NEAREST, cutoff=0.4)
-    meant = f"the nearest are {', '.join(near)}" if near else hint
+    meant = (
+        f"the nearest are {', '.join(near)}" if near else hint or f"`headgate {kind.replace(' ', '-')} ls` lists all"
+    )
     return NotFound(f"there is no {kind} {shown(wanted)}", field=kind.upper(), hint=meant)
 
 

@@ -150,20 +150,18 @@ def test_deployments_are_listed_inspected_and_deleted(headgate: Headgate, opened
     assert inspected["name"] == "score/nightly" and inspected["path"] == "/srv/flows/score.py"
     assert "Skipped" in headgate("deployment", "inspect", "score/nightly").out
     run = opened.run_deployment("score/nightly")
-    gone = headgate.json("deployment", "delete", "score/nightly")
-    assert gone == {"id": made.id, "name": "score/nightly", "cancelled_runs": 1}
+    gone = headgate.json("deployment", "delete", "score/nightly", "--yes")
+    assert gone == {"id": made.id, "name": "score/nightly", "cancelled_runs": 1, "dry_run": False}
     assert opened.get_flow_run(run.id).state == "CANCELLED"
     assert headgate.json("deployment", "ls") == []
 
 
-@pytest.mark.parametrize("verb", ["inspect", "run", "delete"])
-def test_an_unknown_deployment_is_answered_with_the_nearest(
-    headgate: Headgate, opened: Any, contents: Any, verb: str
-) -> None:
+def test_an_unknown_deployment_is_answered_with_the_nearest(headgate: Headgate, opened: Any, contents: Any) -> None:
     opened.create_from_spec(spec())
     before = contents()
-    answer = headgate("deployment", verb, "score/nihgtly", code=3)
-    assert "there is no deployment 'score/nihgtly'" in answer.err and "score/nightly" in answer.err
+    for verb, *more in (["inspect"], ["run"], ["delete"], ["preview"], ["pause"], ["set-work-queue", "default"]):
+        answer = headgate("deployment", verb, "score/nihgtly", *more, code=3)
+        assert "there is no deployment 'score/nihgtly'" in answer.err and "score/nightly" in answer.err
     assert contents() == before
 
 
