@@ -19,6 +19,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         code = run(list(sys.argv[1:] if arguments is None else arguments))
     except KeyboardInterrupt:
+        import signal
+
+        # One more must not break into the little that is left to do, and leave a traceback.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         code = INTERRUPTED
     sys.exit(close_streams(code))
 
@@ -40,7 +44,7 @@ def run(arguments: list[str]) -> int:
             headgate.invoke(context)
     except click.exceptions.Exit as end:
         return end.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except click.Abort:
         return INTERRUPTED
     except BrokenPipeError:
         return 0
