@@ -16,6 +16,7 @@ SENTINEL_FORM = "redis+sentinel://[user:password@]host[:port],host[:port],…/ma
 FORMS = (
     f"redis://[user:password@]host[:port][/db], rediss://… for TLS, unix:///path/to/socket[?db=0], or {SENTINEL_FORM}"
 )
+SECOND = re.compile(rf"[,;\s](?:{'|'.join(map(re.escape, SCHEMES))})://")
 TLS_OPTIONS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname")
 SENTINEL_OPTIONS = ("ssl", "sentinel_username", "sentinel_password")
 DEFAULT_PORT = 6379
@@ -82,6 +83,8 @@ def parse_url(url: str) -> RedisAddress:
     scheme = scheme.lower()
     if not separator or scheme not in SCHEMES:
         raise InvalidAddress(f"expected an address of the form {FORMS}; it does not begin so")
+    if SECOND.search(rest):
+        raise InvalidAddress(f"expected one address, got two or more; for several Sentinels write {SENTINEL_FORM}")
     login, place = _split_login(rest, scheme)
     place, _, query = place.partition("?")
     options = _options(query, scheme)

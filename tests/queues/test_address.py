@@ -71,6 +71,7 @@ def test_a_password_never_shows_in_any_form_of_the_address():
         "redis://:hunter2@h/0?socket_timeout=3",
         "redis://:hunter2@h/0?ssl_ca_certs=/x",
         "redis://:hunter2@h:1,redis://h:2",
+        "redis://:hunter2@h:1,redis://:hunter2@i:1",
         "redis://:x?hunter2=3@a@h b",
         "unix://:hunter2@relative.sock",
         "unix:///" + "x" * 107,
