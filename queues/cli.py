@@ -29,6 +29,7 @@ def state_of(queue: Any) -> str:
     return "ready" if queue.agents else "no agent"
 
 
+TIMED = "Limit Until"
 QUEUES: Columns = {
     "ID": "id",
     "Name": "name",
@@ -39,7 +40,7 @@ QUEUES: Columns = {
     "Running": "running",
     "Late": "late",
     "Agents": "agents",
-    "Limit Until": "limit_until",
+    TIMED: "limit_until",
 }
 COMING: Columns = {
     "Scheduled Start Time": "scheduled_start_time",
@@ -85,7 +86,9 @@ def ls(output: Output) -> None:
     """List the work queues, and what waits and runs on them."""
     with client() as opened:
         found = opened.list_work_queues()
-    output.rows(found, QUEUES, empty="There are no work queues.", optional=("Priority",))
+    timed = any(queue.limit_until for queue in found)
+    columns = QUEUES if timed or not output.terminal else {name: QUEUES[name] for name in QUEUES if name != TIMED}
+    output.rows(found, columns, empty="There are no work queues.", optional=("Priority", "Agents"))
 
 
 @work_queue.command("inspect")
@@ -105,8 +108,10 @@ def slots(output: Output, name: str) -> None:
     if output.form != "text":
         output.json(found)
         return
-    output.rows(found.holders, SLOTS, empty=f"No run holds a slot of {found.name}.", optional=("Name",))
-    output.note(f"{found.name}: {slots_in_words(found)}.")
+    told = f"{found.name}: {slots_in_words(found)}."
+    output.rows(found.holders, SLOTS, empty=told, optional=("Name", "State"))
+    if found.holders:
+        output.note(told)
 
 
 @work_queue.command("preview")

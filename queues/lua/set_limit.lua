@@ -18,5 +18,6 @@ if ends then
   call('ZADD', P .. 'reverts', us(ends), A.limit)
   call('HSET', P .. 'reverts_to', A.limit, wanted .. ' ' .. back)
 end
-if at or ends then changed(A.limit, 'limit_until', at and utc(at), ends and utc(ends)) end
+local function told(time) return time and string.sub(utc(time), 1, 19) .. 'Z' end
+if at or ends then changed(A.limit, 'limit_until', told(at), told(ends)) end
 return done({changed = now ~= wanted, before = tonumber(now)})
