@@ -93,7 +93,7 @@ class Cancelled:
 class Done:
     """What became of one of many runs: it went from `before` to `state`, None when it is gone.
 
-    Without `before` nothing was done: `state` and `since_us` refuse it, or `problem` says what is wrong with its record;
+    Without `before` nothing was done: `state` and `since_us` refuse it, or `problem` says what its record is like;
     with none of them there is no such run.
     """
 
@@ -168,8 +168,11 @@ class Runs:
 
     def data(self, run_id: str, name: str) -> bytes | None:
         """Read one of the big things of a run: parameters, result, error."""
-        found: bytes | None = self._scripts.ask(lambda client: client.hget(self._keys.data(run_id), name))
-        return found
+        return self.data_of([run_id], name)[0]
+
+    def data_of(self, run_ids: Sequence[str], name: str) -> list[bytes | None]:
+        """Read the same of many runs in one round trip, in the order asked."""
+        return self._scripts.ask_many(lambda pipe: [pipe.hget(self._keys.data(run_id), name) for run_id in run_ids])
 
     def cancel(self, run_id: str, *, actor: str, reason: str = "", request_id: str | None = None) -> Cancelled:
         """End a waiting run at once, or ask the agent of a held one to; cancelling twice is one cancel.

@@ -12,6 +12,7 @@ from orchestrator.client.values import FlowRun
 from orchestrator.errors import Invalid, expected
 from orchestrator.store import Store
 from queues.clock import seconds_to_us, to_us
+from queues.errors import UnknownRun
 from queues.records import Run
 
 
@@ -28,6 +29,12 @@ class Access:
 
     def _listed(self, runs: Sequence[Run]) -> list[FlowRun]:
         return listed(self.store, runs, self._late_us)
+
+    def _shown(self, run_id: str) -> FlowRun:
+        run = self.store.records.get(run_id)
+        if run is None:
+            raise UnknownRun(run_id)
+        return self._listed([run])[0]
 
 
 def moment_us(field: str, moment: datetime) -> int:

@@ -1,0 +1,43 @@
+"""What the client answers when it changes runs: frozen values whose field names are JSON keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestrator.client.values import Value
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunDeleted(Value):
+    """Answer of `delete`: `state` is how the run had ended."""
+
+    id: str
+    name: str
+    state: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOutcome(Value):
+    """What became of one of many runs.
+
+    `outcome` is `done`, `unchanged` (it was so already) or `refused`; `state` is the run's state now, None when it is
+    gone; `new_id` is the run that a retry made; `message` says more, always when it was refused.
+    """
+
+    id: str
+    name: str
+    outcome: str
+    state: str | None
+    new_id: str | None
+    message: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen(Value):
+    """Ids of runs that a verb would be done to, in the order in which it is best done.
+
+    `left_out` counts those that fit but were left out because it was done to them before.
+    """
+
+    ids: tuple[str, ...]
+    left_out: int = 0

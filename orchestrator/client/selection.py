@@ -1,0 +1,74 @@
+"""Which runs a verb is about: what `list_flow_runs` and the verbs for many runs take by keyword, and what it means."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TypedDict
+
+from orchestrator.client.access import moment_us
+from orchestrator.deployments import deployment_id
+from orchestrator.errors import Invalid, NotFound, shown
+from orchestrator.store import Store
+from orchestrator.store.keys import deployment_limit
+from orchestrator.store.runs import Filter
+from queues.states import TERMINAL, State
+
+
+class Which(TypedDict, total=False):
+    """What runs have to be; what is left out, or None, does not matter.
+
+    `since` and `until` are about when a run was made; with ended `states` only, about when it ended. What happened at
+    `until` is too late. `excluding` names runs that are left out.
+    """
+
+    states: Sequence[str]
+    deployment: str | None
+    work_queue: str | None
+    flow: str | None
+    tag: str | None
+    since: datetime | None
+    until: datetime | None
+    excluding: Sequence[str]
+
+
+def filter_of(store: Store, which: Which) -> Filter:
+    """The same for the store; raises Invalid, NotFound and Ambiguous. `excluding` is left to the caller."""
+    states = tuple(known_state(state) for state in which.get("states") or ())
+    deployment, queue = which.get("deployment"), which.get("work_queue")
+    since, until = which.get("since"), which.get("until")
+    return Filter(
+        states=states or None,
+        deployment_id=None if deployment is None else id_of_deployment(store, deployment),
+        queue=None if queue is None else store.queues.get(queue).name,
+        flow=which.get("flow"),
+        tag=which.get("tag"),
+        since_us=0 if since is None else moment_us("since", since),
+        until_us=None if until is None else moment_us("until", until),
+        by_end=bool(states) and all(state in TERMINAL for state in states),
+    )
+
+
+def excluded(store: Store, which: Which) -> frozenset[str]:
+    """The ids that are left out."""
+    return frozenset(store.runs.find(ref).id for ref in which.get("excluding") or ())
+
+
+def id_of_deployment(store: Store, ref: str) -> str:
+    """The id of a deployment; of one that was deleted as long as runs of it are listed."""
+    try:
+        return store.deployments.find(ref).id
+    except NotFound:
+        flow, slash, name = ref.partition("/")
+        gone = deployment_id(flow, name)
+        key = store.keys.group(deployment_limit(gone))
+        if slash and store.scripts.ask(lambda client: client.exists(key)):
+            return gone
+        raise
+
+
+def known_state(state: str) -> str:
+    """A state's name as it is written; raises Invalid."""
+    try:
+        return State(state.upper()).value
+    except ValueError:
+        allowed = ", ".join(State)
+        raise Invalid(f"expected a state to be one of {allowed}, got {shown(state)}", field="state") from None
