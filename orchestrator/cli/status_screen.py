@@ -51,7 +51,7 @@ def head_of(output: Output, status: Status, failure: str | None) -> list[str]:
     redis, scheduler = redis_text(status), scheduler_text(status)
     problems = [(problem.text, problem.command) for problem in status.problems]
     if failure:
-        problems.insert(0, (f"{failure}; the rest is as it was at the time above", None))
+        problems.insert(0, (f"nothing new since the time above: {failure}", None))
     if not output.terminal:
         facts = {"Time": output.cell(status.at), "Redis": redis, "Scheduler": scheduler, "Runs": runs}
         lines = [f"{name}\t{output.cell(text)}" for name, text in facts.items()]
