@@ -12,7 +12,9 @@ import pytest
 from tests.orchestrator.cli.conftest import ROOT, Headgate
 from tests.support.deployments import Worker, spec
 from tests.support.redis_server import RedisServer
+from tests.support.sentinels import Sentinels
 from tests.support.terminal import Terminal
+from tests.support.waiting import wait_until
 
 KEYS = ["healthy", "problems", "notes", "persistence", "eviction_policy", "redis", "scheduler", "agents", "counters"]
 KEYS += ["schemas", "home", "runs_examined", "keys_examined", "keys"]
@@ -81,6 +83,7 @@ def test_a_key_of_another_type_is_named_where_other_commands_stop(headgate: Head
     assert "RENAME" in found["wrong-type"]["remedy"]
 
 
+@pytest.mark.slow
 def test_a_user_with_narrow_rights_examines_what_it_may(headgate: Headgate, own_redis: RedisServer) -> None:
     own_redis.client().execute_command("ACL", "SETUSER", "default", "-config", "-memory", "-latency")
     found = headgate.with_settings(HEADGATE_REDIS_URL=own_redis.url).json("doctor")
@@ -100,6 +103,20 @@ def test_a_machine_whose_clock_is_five_minutes_off_is_told_so_and_works_by_the_c
     off("deployment", "run", "nightly")
     worker = Worker(opened.store)
     assert worker.run_one() == opened.list_flow_runs()[0].id
+
+
+@pytest.mark.slow
+def test_the_sentinels_and_the_replica_are_examined_too(headgate: Headgate) -> None:
+    with Sentinels() as watched:
+        at = headgate.with_settings(HEADGATE_REDIS_URL=watched.url)
+        found = at.json("doctor")
+        assert (found["redis"]["replicas"], found["problems"]) == (1, [])
+        for node in (*watched.watchers[:2], watched.replica):
+            node.kill()
+        wait_until(lambda: not watched.first.client().info("replication")["connected_slaves"], within=20)
+        found = [(one["code"], one["where"]) for one in at("doctor", "-o", "json", code=1).json()["problems"]]
+    silent = [("sentinel", f"Sentinel 127.0.0.1:{node.port}") for node in watched.watchers[:2]]
+    assert found == [("replicas", "Redis"), *silent]
 
 
 @pytest.mark.slow
