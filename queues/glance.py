@@ -38,13 +38,12 @@ def master(address: RedisAddress, until: float) -> RedisAddress:
         name, password = address.username, address.password
     for host, port in address.sentinels:
         door = replace(address, host=host, port=port, username=name, password=password, sentinels=(), db=0)
-        question = ("SENTINEL", "get-master-addr-by-name", address.master)
         try:
-            found = asked(door, [*login(door), question], until)[-1]
+            facts = asked(door, [*login(door), ("SENTINEL", "master", address.master)], until)[-1]
+            found = dict(zip(facts[::2], facts[1::2], strict=True))
+            return replace(address, host=found[b"ip"].decode(), port=int(found[b"port"]), sentinels=())
         except (OSError, ValueError):
             continue
-        if found:
-            return replace(address, host=found[0].decode(), port=int(found[1]), sentinels=())
     raise OSError("no Sentinel names a master")
 
 

@@ -111,9 +111,11 @@ class Asked:
         return [[item.decode(errors="replace") for item in reply] for reply in replies]
 
 
-def queues(ask: Asked, _: str) -> list[str]:
-    """All work queues."""
-    return ask(("SMEMBERS", ask.keys.queues))[0]
+def queues(ask: Asked, _: str) -> set[str]:
+    """All work queues; `default` is there also before anybody used it."""
+    from queues.keys import DEFAULT_QUEUE
+
+    return {DEFAULT_QUEUE, *ask(("SMEMBERS", ask.keys.queues))[0]}
 
 
 def agents(ask: Asked, _: str) -> list[str]:
