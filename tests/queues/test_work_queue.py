@@ -111,3 +111,12 @@ def test_every_change_is_kept_with_who_when_old_and_new(floor: Floor) -> None:
         ("user:bob", "queue:ml", "limit", "2", "4"),
     ]
     assert all(abs(int(change["at"]) - floor.scripts.now_us()) < 5_000_000 for change in kept)
+
+
+def test_many_queues_are_read_in_pieces_and_listed_whole(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("queues.work_queue.READ_AT_ONCE", 3)
+    for number in range(7):
+        floor.queues.create(f"q{number}", limit=number + 1)
+    floor.start("r1", queue="q6")
+    found = {queue.name: (queue.concurrency_limit, queue.running) for queue in floor.queues.all()}
+    assert found == {"default": (None, 0), "q6": (7, 1)} | {f"q{number}": (number + 1, 0) for number in range(6)}
