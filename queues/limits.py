@@ -8,6 +8,7 @@ from queues import events
 from queues.clock import seconds_to_us
 from queues.errors import InvalidValue
 from queues.keys import LIMIT
+from queues.records import whole
 from queues.scripts import Scripts
 
 LARGEST = 10_000
@@ -80,12 +81,12 @@ class Limits:
     def get(self, limit: str) -> int | None:
         """Read a limit; None when there is none."""
         number = self._scripts.ask(lambda client: client.hget(self._keys.limits, limit))
-        return None if number is None else int(number)
+        return None if number is None else whole(number)
 
     def all(self) -> dict[str, int]:
-        """Read all limits that are set."""
+        """Read all limits that are set; 0 stands for what is no number, which lets no run in."""
         numbers = self._scripts.ask(lambda client: client.hgetall(self._keys.limits))
-        return {name.decode(): int(number) for name, number in numbers.items()}
+        return {name.decode("utf-8", "replace"): whole(number) for name, number in numbers.items()}
 
     def holders(self, limit: str) -> list[tuple[str, int]]:
         """List the runs that hold a slot and since when (microseconds), oldest first."""

@@ -42,11 +42,12 @@ end
 
 local rooms = {}
 
--- How many more runs a limit lets in; infinite where it has no number. Negative after it was lowered.
+-- How many more runs a limit lets in; infinite where it has no number. Negative after it was lowered. One that something
+-- else spoilt lets none in, and `doctor` names it: no other limit may stop for it, and no cap may fall with it.
 local function room(limit)
   if not rooms[limit] then
     local most = call('HGET', P .. 'limits', limit)
-    rooms[limit] = most and tonumber(most) - call('ZCARD', P .. 'holders:' .. limit) or math.huge
+    rooms[limit] = most and (tonumber(most) or 0) - call('ZCARD', P .. 'holders:' .. limit) or math.huge
   end
   return rooms[limit]
 end
@@ -185,7 +186,8 @@ end
 -- Change the number of a limit, nil removes it; holders stay, and count. When it grew, up to `offered` parked runs per queue
 -- return to their lines at once. Gives whether that changed anything.
 local function set_number(limit, number, offered)
-  local before = tonumber(call('HGET', P .. 'limits', limit) or nil)
+  local stood = call('HGET', P .. 'limits', limit)
+  local before = stood and (tonumber(stood) or 0) or nil
   if before == number then return false end
   if number then call('HSET', P .. 'limits', limit, us(number)) else call('HDEL', P .. 'limits', limit) end
   rooms[limit] = nil

@@ -210,3 +210,12 @@ def test_flushed_scripts_are_loaded_again_by_their_content(floor: Floor) -> None
     assert floor.finish(claim).state == State.COMPLETED
     floor.redis.script_flush()
     assert [made.created for made in floor.runs.create([NewRun(id="r2", queue="default", actor="a")])] == [True]
+
+
+def test_a_limit_that_is_no_number_lets_none_of_its_runs_in_and_stops_no_other(floor):
+    floor.redis.hset(floor.keys.limits, "tag:gpu", "two")
+    floor.make("r1", limits=("tag:gpu",))
+    floor.make("r2")
+    assert floor.claim_ids(2) == ["r2"] and floor.limits.all() == {"tag:gpu": 0}
+    floor.limits.set("tag:gpu", 1, "ann")
+    assert floor.claim_ids(2) == ["r1"]
