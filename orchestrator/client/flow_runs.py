@@ -7,12 +7,14 @@ from typing import Unpack
 
 from orchestrator.client import views
 from orchestrator.client.explain import explain
+from orchestrator.client.explain_coming import explain_coming
 from orchestrator.client.run_logs import RunLogVerbs
 from orchestrator.client.run_retries import RunRetryVerbs
 from orchestrator.client.run_retries import made_id as made_id
 from orchestrator.client.scenes import row_of, scene_of
 from orchestrator.client.selection import Which, excluded, filter_of
 from orchestrator.client.values import Explanation, FlowRun, FlowRunDetail
+from orchestrator.errors import NotFound
 from orchestrator.store.runs import deployment_id_of
 from queues.records import Run
 
@@ -73,8 +75,14 @@ class FlowRunVerbs(RunLogVerbs, RunRetryVerbs):
             time.sleep(POLL_SECONDS)
 
     def explain(self, ref: str) -> Explanation:
-        """Why a run is not running, and the command that changes it."""
-        return explain(scene_of(self.store, self.store.runs.find(ref), self._late_us))
+        """Why a run is not running, and the command that changes it; also of one that a schedule makes within a day."""
+        try:
+            run = self.store.runs.find(ref)
+        except NotFound:
+            if coming := explain_coming(self.store, ref, self._late_us):
+                return coming
+            raise
+        return explain(scene_of(self.store, run, self._late_us))
 
 
 def moved(shown: FlowRun, run: Run, seen_us: int) -> Iterator[FlowRun]:

@@ -5,10 +5,11 @@ import socket
 
 import pytest
 
+from orchestrator.errors import NotFound
 from orchestrator.scheduler.leadership import Leadership
 from queues.clock import from_us
 from queues.scripts import Scripts
-from tests.support.deployments import Worker, spec
+from tests.support.deployments import HOURLY, Worker, spec
 
 NAMES = (f"ant-{number}" for number in itertools.count())
 
@@ -310,3 +311,19 @@ def test_a_list_says_why_in_round_trips_that_do_not_grow_with_it(deployed, monke
     for _ in range(30):
         deployed.run_deployment("nightly")
     assert trips() == few
+
+
+def test_a_run_that_does_not_exist_yet_is_explained_by_its_schedule(client, store):
+    client.create_from_spec(spec(HOURLY))
+    Leadership(store).beat()
+    coming = client.preview_work_queue("default", hours=3)[1]
+    for ref in (coming.run_id, coming.run_id[:8], coming.name):
+        told = client.explain(ref)
+        assert (told.id, told.name, told.reasons[0].code) == (coming.run_id, coming.name, "not-made")
+    assert told.summary.startswith(
+        "it does not exist yet: a schedule of score/nightly makes it in 1 h 39 min, at 2026-03"
+    )
+    client.pause_deployment("nightly")
+    assert client.explain(coming.run_id).reasons[0].command == "headgate deployment resume score/nightly"
+    with pytest.raises(NotFound):
+        client.explain("00000000-0000-4000-8000-000000000000")
