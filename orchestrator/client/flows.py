@@ -7,8 +7,8 @@ from orchestrator.client.access import Access
 from orchestrator.client.deployment_views import summary
 from orchestrator.client.flow_values import FlowDeployment, FlowDetail, FlowInfo, FlowParameter
 from orchestrator.client.values import FlowRun
+from orchestrator.keys import deployment_limit
 from orchestrator.store.deployments import DeploymentRecord, Spec
-from orchestrator.store.keys import deployment_limit
 from orchestrator.store.names import not_found
 from queues.records import Run
 

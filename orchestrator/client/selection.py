@@ -7,8 +7,8 @@ from typing import TypedDict
 from orchestrator.client.access import moment_us
 from orchestrator.deployments import deployment_id
 from orchestrator.errors import Invalid, NotFound, shown
+from orchestrator.keys import deployment_limit
 from orchestrator.store import Store
-from orchestrator.store.keys import deployment_limit
 from orchestrator.store.runs import Filter
 from queues.states import TERMINAL, State
 
