@@ -44,7 +44,7 @@ def test_a_day_with_profiles(alone: Headgate) -> None:
 
 
 def test_profiles_are_shown_without_passwords(lab: Headgate) -> None:
-    file = f"{lab.folder}/home/profiles.toml"
+    file = str(lab.folder / "home" / "profiles.toml")
     row = lab.json("profile", "inspect", "lab")
     settings = {"redis_url": "redis://***@h:1", "kill_seconds": 6}
     assert row == {"name": "lab", "active": False, "file": file, "settings": settings}
