@@ -26,9 +26,10 @@ COLOURS = {
     **dict.fromkeys(("failed", "crashed", "poison", "timedout", "lost", "gone", "no agent", "problem"), "\x1b[31m"),
 }
 # C0, DEL, C1, and the marks that reorder text or hide it.
-HOSTILE = [*range(32), *range(127, 160), 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+HOSTILE = [*range(32), *range(127, 160), 0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 COLOUR_CODE = re.compile("\x1b\\[[0-9;:]*m")
 VISIBLE = {code: repr(chr(code))[1:-1] for code in HOSTILE}
+VISIBLE_JSON = {code: f"\\u{code:04x}" for code in HOSTILE if code >= 127}
 VISIBLE_LINE = {code: text for code, text in VISIBLE.items() if chr(code) != "\t"}
 
 Columns = Mapping[str, str | Callable[[Any], Any]]
@@ -87,6 +88,11 @@ class Output:
         else:
             self.json(record)
 
+    def values(self, values: Sequence[str]) -> None:
+        """Prints plain values: one per line, or a JSON list."""
+        for line in [as_json(values, indent=2)] if self.form == "json" else values:
+            self.line(as_json(line) if self.form == "jsonl" else line)
+
     def json(self, record: Any) -> None:
         """Prints one JSON value: indented, or on one line for `jsonl`."""
         self.line(as_json(record, indent=2 if self.form == "json" else None))
@@ -96,6 +102,11 @@ class Output:
         self.stream.write(text + "\n")
         if self.terminal:
             self.stream.flush()
+
+    def raw(self, data: bytes) -> None:
+        """Writes data as it is."""
+        self.stream.flush()
+        self.stream.buffer.write(data)
 
     def flush(self) -> None:
         """Hands everything written so far to the reader."""
@@ -146,10 +157,10 @@ class Output:
 
 
 def as_json(value: Any, indent: int | None = None) -> str:
-    """JSON with times in RFC 3339; letters beyond ASCII stay readable."""
+    """JSON with times in RFC 3339; letters beyond ASCII stay readable, what could control a terminal is escaped."""
     import json
 
-    return json.dumps(value, indent=indent, default=plain, ensure_ascii=False)
+    return json.dumps(value, indent=indent, default=plain, ensure_ascii=False).translate(VISIBLE_JSON)
 
 
 def plain(value: Any) -> Any:

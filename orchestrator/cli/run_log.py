@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli.moments import rfc3339
 from orchestrator.cli.output import ABSENT, Output, visible_line
@@ -17,9 +17,9 @@ LEVELS = ((50, "CRITICAL"), (40, "ERROR"), (30, "WARNING"), (20, "INFO"), (0, "D
 LEVEL_COLOURS = {"CRITICAL": "\x1b[31m", "ERROR": "\x1b[31m", "WARNING": "\x1b[33m", "DEBUG": "\x1b[2m"}
 
 
-def lines_there(opened: Client, run: str, after: str | None = None) -> Iterator[LogLine]:
-    """The lines after a position that are there now, fetched page by page."""
-    while page := opened.read_logs(run, after=after):
+def lines_there(opened: Client, run: str, after: str | None = None, **which: Any) -> Iterator[LogLine]:
+    """The wanted lines after a position that are there now, fetched page by page."""
+    while page := opened.read_logs(run, after=after, **which):
         yield from page
         after = page[-1].position
 
@@ -36,6 +36,17 @@ def print_line(output: Output, line: LogLine) -> None:
         place = (rfc3339(line.timestamp), str(line.attempt), kind_of(line), line.task or line.logger or ABSENT)
         # What follows a line end stands in the last column too: no text can look like a record of its own.
         output.line("\t".join((*place, visible(line.message, "\t" * len(place)))))
+
+
+def print_raw(output: Output, line: LogLine) -> None:
+    """Prints what the flow wrote: byte for byte, but on a terminal, which a log must not control."""
+    kind = kind_of(line)
+    if kind == "gap":
+        output.note(visible(line.message, ""))
+    elif output.terminal:
+        output.line(visible(line.message, ""))
+    else:
+        output.raw(line.message.encode("utf-8", "surrogatepass") + b"\n")
 
 
 def for_people(line: LogLine, coloured: bool) -> str:

@@ -7,7 +7,7 @@ import time
 from orchestrator.cli.failures import CommandError
 from orchestrator.cli.output import Output
 from orchestrator.cli.run_log import lines_there, print_line, time_of_day
-from orchestrator.client import Client, FlowRun, FlowRunDetail
+from orchestrator.client import Client, FlowRun
 from orchestrator.client.values import LogLine, StateMove
 
 TERMINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
@@ -41,6 +41,21 @@ def follow_to_the_end(output: Output, opened: Client, run: FlowRun, timeout: flo
         raise not_completed(seen)
 
 
+def tell_moves(output: Output, opened: Client, run: FlowRun, timeout: float | None) -> None:
+    """Prints the run at each of its moves (`jsonl`) or as it is in the end (`json`); raises as `follow_to_the_end`."""
+    seen = run
+    for seen in opened.watch(run.id, timeout=timeout):
+        if output.form == "jsonl":
+            output.json(seen)
+            output.flush()
+    if output.form == "json":
+        output.json(seen)
+    if seen.state not in TERMINAL:
+        raise timed_out(opened.get_flow_run(run.id))  # which raises NotFound when somebody has deleted it
+    if seen.state != "COMPLETED":
+        raise not_completed(seen)
+
+
 def tell(output: Output, event: StateMove | LogLine) -> None:
     """Says a move on stderr, or prints a line on stdout; programs asked for the run alone, and get no lines."""
     if isinstance(event, StateMove):
@@ -51,7 +66,7 @@ def tell(output: Output, event: StateMove | LogLine) -> None:
         output.flush()
 
 
-def timed_out(run: FlowRunDetail) -> CommandError:
+def timed_out(run: FlowRun) -> CommandError:
     """The run had not ended in time."""
     hint = f"it goes on; `headgate flow-run explain {run.id}` says what it waits for"
     return CommandError(
@@ -59,9 +74,9 @@ def timed_out(run: FlowRunDetail) -> CommandError:
     )
 
 
-def not_completed(run: FlowRunDetail) -> CommandError:
+def not_completed(run: FlowRun) -> CommandError:
     """The run ended, but not as its author meant it to."""
-    why = f": {run.reason}" if run.reason else ""
+    why = f": {run.why}" if run.why else ""
     hint = f"see `headgate flow-run inspect {run.id}`"
     return CommandError(
         f"flow run {run.name} ended {run.state_name or run.state}{why}",

@@ -69,11 +69,15 @@ class RunRetryVerbs(RunChangeVerbs):
         fresh = [run_id for part in parts(found) for run_id in self._not_retried(part)]
         return Chosen(ids=tuple(fresh), left_out=len(found) - len(fresh))
 
-    def retry_many(self, run_ids: Iterable[str]) -> Iterator[list[RunOutcome]]:
-        """Run each of these again that was not retried before, a hundred per step; gives what became of each."""
-        again = Again(self.store, self.actor)
+    def retry_many(self, run_ids: Iterable[str], *, again: bool = False) -> Iterator[list[RunOutcome]]:
+        """Run each of these again, a hundred per step; gives what became of each.
+
+        Those that were retried before stay as they are, unless they are to run `again`.
+        """
+        maker = Again(self.store, self.actor)
         for chunk in chunks(run_ids):
-            made, refused = self._planned(again, chunk)
+            new_ids = {run_id: self._free_id(run_id) if again else retry_id(run_id, 1) for run_id in chunk}
+            made, refused = self._planned(maker, new_ids)
             created = self._created(made, refused)
             yield [retried(run_id, created.get(run_id), refused.get(run_id)) for run_id in chunk]
 
@@ -82,8 +86,14 @@ class RunRetryVerbs(RunChangeVerbs):
         there = self.store.scripts.ask_many(lambda pipe: [pipe.exists(key) for key in keys])
         return [run_id for run_id, exists in zip(run_ids, there, strict=True) if not exists]
 
-    def _planned(self, again: "Again", run_ids: Sequence[str]) -> tuple[dict[str, NewRun], dict[str, str]]:
+    def _free_id(self, run_id: str) -> str:
+        """The id of the next retry of a run."""
+        ids = (retry_id(run_id, number) for number in count(1))
+        return next(new_id for new_id in ids if self.store.records.get(new_id) is None)
+
+    def _planned(self, again: "Again", new_ids: Mapping[str, str]) -> tuple[dict[str, NewRun], dict[str, str]]:
         """The new runs by the id of the old one; for the others, why there can be none."""
+        run_ids = list(new_ids)
         runs = self.store.records.get_many(run_ids)
         given = self.store.records.data_of(run_ids, "parameters")
         made: dict[str, NewRun] = {}
@@ -93,7 +103,7 @@ class RunRetryVerbs(RunChangeVerbs):
                 refused[run_id] = "there is no such run any more"
                 continue
             try:
-                made[run_id] = again.new_run(run, retry_id(run_id, 1), parameters)
+                made[run_id] = again.new_run(run, new_ids[run_id], parameters)
             except UNFIT as problem:
                 hint = getattr(problem, "hint", None)
                 refused[run_id] = f"{problem}; {hint}" if hint else str(problem)
