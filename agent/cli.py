@@ -139,6 +139,9 @@ def run_here(output: Output, name: str, parameters: Mapping[str, Any]) -> None:
     with client(chosen) as opened:
         spec = opened.deployment_spec(name, parameters)
     order = order_here(spec, os.environ)
+    if order.problem is not None:
+        hint = "bring it there, or create the deployment again: `headgate deployment create FILE`"
+        raise CommandError(str(order.problem), code="not-here", field="--here", hint=hint)
     show = partial(show_lines, output, order.attempt)
     here = Here(order, show=show, say=output.note, kill_seconds=chosen.kill_seconds)
     output.note(f"Running {order.deployment} here as {order.run_name}; no record is kept of it")

@@ -4,7 +4,14 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 from orchestrator.errors import InvalidDeployment
-from orchestrator.store.deployments import LARGEST_SPEC, PlacedSchedule, Spec, canonical, full_name
+from orchestrator.store.deployments import (
+    LARGEST_SPEC,
+    DeploymentRecord,
+    PlacedSchedule,
+    Spec,
+    canonical,
+    full_name,
+)
 from orchestrator.store.instants import first_after
 
 
@@ -16,8 +23,28 @@ def refuse_doubles(specs: Sequence[Spec]) -> None:
         if (other := seen.get(name.lower())) is not None:
             lines = [str(one.get("source_line")) for one in (other, spec) if one.get("source_line")]
             where = f" (lines {' and '.join(lines)})" if len(lines) == 2 else ""
-            raise InvalidDeployment(f"the deployment {name} is declared twice{where}", field="name")
+            same = full_name(other) == name
+            what = (
+                f"the deployment {name} is declared twice"
+                if same
+                else f"{full_name(other)} and {name} differ only by case"
+            )
+            raise InvalidDeployment(f"{what}{where}", field="name")
         seen[name.lower()] = spec
+
+
+def refuse_near_doubles(specs: Sequence[Spec], there: Sequence[DeploymentRecord]) -> None:
+    """A new deployment whose name differs from that of another one only by case; says where the other one is from."""
+    known = {one.name.lower(): one for one in there}
+    for spec in specs:
+        name, other = full_name(spec), known.get(full_name(spec).lower())
+        if other is None or other.name == name:
+            continue
+        line = other.spec.get("source_line")
+        place = f"{other.spec.get('path')}" + (f":{line}" if line else "")
+        text = f"{name} differs only by case from {other.name}, which was created from {place}"
+        hint = f"rename it, or delete the other one first: `headgate deployment delete {other.name}`"
+        raise InvalidDeployment(text, field="name", hint=hint)
 
 
 def refuse_large(spec: Spec) -> None:

@@ -8,7 +8,13 @@ from orchestrator.client import views
 from orchestrator.client.access import moment_us
 from orchestrator.client.agents import agents
 from orchestrator.client.deployment_changes import DeploymentChangeVerbs
-from orchestrator.client.deployment_checks import placed, refuse_doubles, refuse_large, unknown_queue
+from orchestrator.client.deployment_checks import (
+    placed,
+    refuse_doubles,
+    refuse_large,
+    refuse_near_doubles,
+    unknown_queue,
+)
 from orchestrator.client.deployment_previews import preview_of
 from orchestrator.client.deployment_values import (
     Deployed,
@@ -23,9 +29,9 @@ from orchestrator.client.previews import MOST_ROWS
 from orchestrator.client.values import FlowRun
 from orchestrator.deployments import deployment_id
 from orchestrator.errors import Invalid, expected
-from orchestrator.store.deployments import Spec, canonical
+from orchestrator.keys import deployment_limit
+from orchestrator.store.deployments import DeploymentRecord, Spec, canonical, full_name
 from orchestrator.store.instants import passed_over
-from orchestrator.store.keys import deployment_limit
 from orchestrator.store.runs import new_run
 from queues.clock import seconds_to_us
 from queues.errors import QueueExists, RefusedByState
@@ -46,6 +52,7 @@ class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
         refuse_doubles(specs)
         for spec in specs:
             refuse_large(spec)
+        refuse_near_doubles(specs, self._alike(specs))
         made = self._queues_for(specs, create_queues)
         listening = self._listening()
         return [self._apply(spec, spec["work_queue"] in made, listening) for spec in specs]
@@ -136,6 +143,12 @@ class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
         """What an agent would be given for a run with these parameters; makes none. Raises InvalidParameters."""
         found = self.store.deployments.find(ref)
         return {**found.spec, "parameters": checked_parameters(found, parameters or {})}
+
+    def _alike(self, specs: Sequence[Spec]) -> list[DeploymentRecord]:
+        """The deployments there are under the names of these specs, in any case."""
+        wanted = {full_name(spec).lower() for spec in specs}
+        ids = [one for name, one in self.store.deployments.names().items() if name.lower() in wanted]
+        return self.store.deployments.get_many(ids)
 
     def _apply(self, spec: Spec, queue_made: bool, listening: Mapping[str, tuple[str, ...]]) -> Deployed:
         now_us, own_id = self._now_us(), deployment_id(spec["flow"], spec["name"])

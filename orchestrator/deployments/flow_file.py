@@ -32,7 +32,8 @@ def located(location: str, folder: str) -> str:
     if ":" in location:
         raise misplaced(expected("flow_location", "a path without the flow's name", location), "use flow_name='…'")
     if ".." in location.split("/"):
-        raise misplaced(f"flow_location {shown(location)} leads out of its folder by ..", f"it stands below {folder}")
+        hint = f"name a file below {folder}, without `..`"
+        raise misplaced(f"flow_location {shown(location)} leads out of the folder of the deployment file", hint)
     path = os.path.normpath(os.path.join(folder, location))
     if not is_inside(path, folder):
         raise misplaced(

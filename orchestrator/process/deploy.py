@@ -14,7 +14,9 @@ from typing import Any
 
 from orchestrator.deployments import DeploymentSpec, flow_file
 from orchestrator.deployments.declared import Collection
+from orchestrator.deployments.doubled_keys import refuse_doubled_keys
 from orchestrator.deployments.recorded import recorded, warnings
+from orchestrator.deployments.source_text import LARGEST_FILE
 from orchestrator.errors import HeadgateError, InvalidDeployment, InvalidFlowFile
 from orchestrator.process.load_errors import explained
 from orchestrator.schedules import CronSchedule
@@ -46,6 +48,8 @@ def answered(path: str) -> dict[str, Any]:
     """What the file declares, or what is wrong with it."""
     folder = os.path.dirname(path)
     try:
+        with open(path, "rb") as file:
+            refuse_doubled_keys(file.read(LARGEST_FILE), path)
         with Collection() as declared, flow_file.loaded(path, folder) as names:
             own = [spec for spec in declared if spec.origin.path == path]
             if not own:
@@ -99,14 +103,17 @@ def nothing_declared(path: str, names: dict[str, Any], declared: Sequence[Deploy
 
 
 def refuse_doubles(declared: Sequence[DeploymentSpec], specs: Sequence[dict[str, Any]]) -> None:
-    """Two deployments of one flow under one name; both places are named."""
-    seen: dict[tuple[str, str], int] = {}
+    """Two deployments under one name, or under names that differ only by case; both places are named."""
+    seen: dict[str, tuple[str, int]] = {}
     for spec, made in zip(declared, specs, strict=True):
-        line = seen.setdefault((made["flow"], made["name"]), spec.origin.line)
-        if line != spec.origin.line:
-            name = f"{made['flow']}/{made['name']}"
-            error = InvalidDeployment(f"{name} is declared twice, in lines {line} and {spec.origin.line}", field="name")
-            error.file, error.line = spec.origin.path, spec.origin.line  # type: ignore[attr-defined]
+        name, line = f"{made['flow']}/{made['name']}", spec.origin.line
+        other, other_line = seen.setdefault(name.lower(), (name, line))
+        if other_line != line:
+            what = f"{name} is declared twice" if name == other else f"{other} and {name} differ only by case"
+            error = InvalidDeployment(
+                f"{what}, in lines {other_line} and {line}", field="name", hint="rename one of them"
+            )
+            error.file, error.line = spec.origin.path, line  # type: ignore[attr-defined]
             raise error
 
 

@@ -53,8 +53,13 @@ def test_create_queues_makes_what_is_missing(client):
 
 
 def test_a_deployment_declared_twice_or_too_large_is_refused(client):
-    with pytest.raises(InvalidDeployment, match="declared twice"):
+    with pytest.raises(InvalidDeployment, match="score/nightly is declared twice"):
+        client.create_from_specs([spec(), spec()])
+    with pytest.raises(InvalidDeployment, match="score/nightly and Score/nightly differ only by case"):
         client.create_from_specs([spec(flow="score"), spec(flow="Score")])
+    client.create_from_spec(spec())
+    with pytest.raises(InvalidDeployment, match=r"from score/nightly, which was created from /srv/flows/score\.py:12"):
+        client.create_from_spec(spec(flow="Score"))
     with pytest.raises(InvalidDeployment, match="at most 256 KiB"):
         client.create_from_spec(spec(env={"X": "x" * 300_000}))
 
