@@ -49,8 +49,8 @@ GROUPS = {
     "config": "settings",
 }
 """What the arguments of a group's commands name."""
-NEW = {("work-queue", "create"), ("concurrency-limit", "create"), ("profile", "create"), ("profile", "rename")}
-"""Commands whose last argument is a name that nothing has yet."""
+NEW = {("work-queue", "create", "name"), ("profile", "create", "name"), ("profile", "rename", "to")}
+"""Arguments of commands that are names which nothing has yet."""
 
 
 def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
@@ -65,13 +65,11 @@ def complete(context: click.Context, parameter: click.Parameter, incomplete: str
 def kind_of(context: click.Context, parameter: click.Parameter) -> str | None:
     """Which kind of thing a parameter names; None for a name that is to be new."""
     group = context.parent.info_name if context.parent else ""
-    place = (group or "", context.info_name or "")
+    name = parameter.name or ""
     if isinstance(parameter, click.Argument):
-        arguments = [one for one in context.command.params if isinstance(one, click.Argument)]
-        if place in NEW and parameter is arguments[-1]:
-            return None
-        return PARAMETERS.get(parameter.name or "") or GROUPS.get(place[0])
-    return PARAMETERS.get(parameter.name or "") or by_option(parameter)
+        is_new = (group, context.info_name, name) in NEW
+        return None if is_new else PARAMETERS.get(name) or GROUPS.get(group or "")
+    return PARAMETERS.get(name) or by_option(parameter)
 
 
 def by_option(parameter: click.Parameter) -> str | None:

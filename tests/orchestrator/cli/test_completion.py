@@ -96,7 +96,7 @@ def leaves(command: click.Command, context: click.Context) -> Iterator[click.Con
 
 
 NEW_NAMES = {"agent start name", "profile rename to", "work-queue create name", "profile create name"}
-NEW_NAMES |= {"concurrency-limit create tag"}
+NOT_KNOWN = {"flow-run logs task"}  # what tasks there are only the run itself knows
 
 
 def test_every_parameter_that_takes_a_name_says_of_what() -> None:
@@ -107,7 +107,7 @@ def test_every_parameter_that_takes_a_name_says_of_what() -> None:
         for parameter in context.command.params
         if context.parent and isinstance(parameter.type, Named) and kind_of(context, parameter) is None
     }
-    assert unknown <= NEW_NAMES, "give them a kind in orchestrator/cli/names.py, or name them here"
+    assert unknown <= NEW_NAMES | NOT_KNOWN, "give them a kind in orchestrator/cli/names.py, or name them here"
 
 
 @pytest.mark.parametrize(
