@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,20 @@ def test_keys_of_ours_that_others_touched_are_named_and_not_changed(client: Any,
     assert found["expiring-keys"].remedy == f"redis-cli PERSIST '{keys.limits}'"
     assert "expected it to be a zset, got a string" in found["wrong-type"].message
     assert redis.ttl(keys.limits) > 0
+
+
+def test_a_key_that_grew_beyond_what_we_write_is_named(store: Any, examine: Any) -> None:
+    store.scripts.redis.hset(store.keys.data("r1"), "parameters", b"x" * (17 << 20))
+    found = problems(examine())["huge-key"]
+    assert found.where == f"key {store.keys.data('r1')}" and re.search(r"it takes \d\d\.\d MB", found.message)
+
+
+def test_what_can_not_be_read_is_told_and_all_else_is_examined(client: Any, store: Any, examine: Any) -> None:
+    lead(store)
+    store.scripts.redis.set(store.keys.deployments, "x")
+    store.scripts.redis.zadd(store.keys.holders(queue_limit("default")), {"gone": 1})
+    found = problems(examine())
+    assert set(found) == {"not-examined", "leaked-slots"} and found["not-examined"].where == "deployments"
 
 
 def test_what_a_newer_version_wrote_names_the_version(client: Any, store: Any, examine: Any) -> None:
