@@ -11,7 +11,9 @@ from orchestrator.cli.frame import Command
 from orchestrator.cli.output import Output
 
 if TYPE_CHECKING:
+    from orchestrator.cli.live_screen import LiveScreen
     from orchestrator.client import Client
+    from orchestrator.client.status_values import Status
 
 EVERY_SECONDS = 2.0
 
@@ -34,23 +36,29 @@ def status(output: Output, watch: bool) -> None:
 def follow(output: Output, opened: Client) -> None:
     """Shows the status again and again: in place on a terminal that can, else one after the other."""
     from orchestrator.cli.live_screen import LiveScreen
-    from orchestrator.cli.status_screen import screen
     from queues.errors import RedisFailure
 
     live = LiveScreen(output)
     shown = opened.status()  # when Redis is not there at the start, that is the answer
-    failure: RedisFailure | None = None
+    failure: str | None = None
     with live.keys() as asked_to_end:
         while True:
-            if output.form != "text":
-                output.json({"error": str(failure)} if failure else shown)
-                output.flush()
-            else:
-                with live.drawing() as page:
-                    screen(page, shown, failure=str(failure) if failure else None)
+            draw(output, live, shown, failure)
             if asked_to_end(EVERY_SECONDS):
                 return
             try:
                 shown, failure = opened.status(), None
             except RedisFailure as found:
-                failure = found
+                failure = str(found)
+
+
+def draw(output: Output, live: LiveScreen, shown: Status, failure: str | None) -> None:
+    """Shows one status, or for programs why there is none."""
+    from orchestrator.cli.status_screen import screen
+
+    if output.form == "text":
+        with live.drawing() as page:
+            screen(page, shown, failure=failure)
+    else:
+        output.json({"error": failure} if failure else shown)
+        output.flush()

@@ -104,7 +104,12 @@ def sections_of(status: Status, *, terminal: bool) -> list[Section]:
         """For people how long ago; programs get the time itself."""
         return f"{spoken((status.at - moment).total_seconds())} ago" if moment and terminal else moment
 
-    queues = Section(
+    return [queues_of(status), agents_of(status, ago), late_runs_of(status, ago), failures_of(status, ago)]
+
+
+def queues_of(status: Status) -> Section:
+    """Work queues with their slots; those where most waits stay longest."""
+    return Section(
         rows=status.work_queues,
         columns={
             "Work Queue": "name",
@@ -119,7 +124,11 @@ def sections_of(status: Status, *, terminal: bool) -> list[Section]:
         rest="headgate work-queue ls",
         urgency=lambda one: (-one.late, -one.queued, -one.running),
     )
-    agents = Section(
+
+
+def agents_of(status: Status, ago: Callable[[Any], Any]) -> Section:
+    """Agents and when they were heard of."""
+    return Section(
         rows=status.agents,
         columns={
             "Agent": "name",
@@ -133,7 +142,11 @@ def sections_of(status: Status, *, terminal: bool) -> list[Section]:
         rest="headgate agent ls",
         urgency=lambda one: (one.state != "lost", -one.running),
     )
-    late = Section(
+
+
+def late_runs_of(status: Status, ago: Callable[[Any], Any]) -> Section:
+    """Runs that wait, the longest first, and why."""
+    return Section(
         rows=status.late_runs,
         columns={
             "Late Run": "name",
@@ -146,7 +159,11 @@ def sections_of(status: Status, *, terminal: bool) -> list[Section]:
         rest="headgate flow-run ls --state QUEUED",
         optional=("Work Queue", "Deployment"),
     )
-    failures = Section(
+
+
+def failures_of(status: Status, ago: Callable[[Any], Any]) -> Section:
+    """What failed last."""
+    return Section(
         rows=status.last_failures,
         columns={
             "Last Failure": "name",
@@ -160,7 +177,6 @@ def sections_of(status: Status, *, terminal: bool) -> list[Section]:
         rest="headgate flow-run ls --state FAILED --state CRASHED",
         optional=("Agent", "Deployment"),
     )
-    return [queues, agents, late, failures]
 
 
 def shared(room: int, wanted: Sequence[int]) -> list[int]:

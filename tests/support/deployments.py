@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,6 +18,7 @@ MINUTELY = IntervalSchedule(timedelta(minutes=1))
 HOURLY = IntervalSchedule(timedelta(hours=1))
 NEW_YORK = CronSchedule("0 9 15 * *", timezone="America/New_York")
 MINUTE_US = 60_000_000
+NAMES = (f"ant-{number}" for number in itertools.count())
 
 
 def spec(*schedules: Schedule, **changes: Any) -> dict[str, Any]:
@@ -91,3 +93,17 @@ class Worker:
         claim = self.start()
         self.finish(claim, **outcome)
         return claim.run_id
+
+
+def start_one(client: Any, store: Store) -> Any:
+    """A run of the deployment `nightly` that is running on an agent of its own."""
+    worker = Worker(store, next(NAMES))
+    run = client.run_deployment("nightly")
+    worker.start()
+    return run
+
+
+def silence(store: Store, name: str, seconds: int) -> None:
+    """Let an agent be heard of last so many seconds ago."""
+    seen = store.scripts.now_us() - seconds * 1_000_000
+    store.scripts.redis.hset(store.keys.agent(name), "seen", seen)

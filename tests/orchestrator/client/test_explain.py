@@ -1,6 +1,5 @@
 """`explain` names what keeps a run from running, and the command that changes it."""
 
-import itertools
 import socket
 
 import pytest
@@ -9,9 +8,7 @@ from orchestrator.errors import NotFound
 from orchestrator.scheduler.leadership import Leadership
 from queues.clock import from_us
 from queues.scripts import Scripts
-from tests.support.deployments import HOURLY, Worker, spec
-
-NAMES = (f"ant-{number}" for number in itertools.count())
+from tests.support.deployments import HOURLY, Worker, silence, spec, start_one
 
 
 @pytest.fixture
@@ -22,14 +19,6 @@ def deployed(client):
 
 def codes(client, run):
     return [reason.code for reason in client.explain(run.id).reasons]
-
-
-def start_one(client, store):
-    """A run that is running on an agent of its own."""
-    worker = Worker(store, next(NAMES))
-    run = client.run_deployment("nightly")
-    worker.start()
-    return run
 
 
 def test_a_run_without_an_agent_names_the_queue_and_who_listened_last(deployed, store):
@@ -49,35 +38,6 @@ def test_a_paused_queue_is_named_first(deployed):
     assert told.reasons[0].command == "headgate work-queue resume default"
     assert told.summary.startswith("work queue default is paused, by ada@lab 0.")
     assert told.reasons[0].brief == deployed.get_flow_run(run.id).why == "work queue default is paused"
-
-
-def test_a_full_queue_names_the_holders_their_host_since_when_and_the_runs_ahead(deployed, store):
-    deployed.set_concurrency_limit("default", 1)
-    holder = start_one(deployed, store)
-    deployed.run_deployment("nightly")
-    run = deployed.run_deployment("nightly")
-    store.travel(200_000_000)
-    told = deployed.explain(run.id)
-    host = socket.gethostname()
-    assert [(one.run_id, one.host) for one in told.holders] == [(holder.id, host)]
-    assert told.reasons[0].code == "limit-full"
-    assert f"the only slot of work queue default is taken, by {holder.name} on {host} for 3 min 20 s" in told.summary
-    assert told.summary.endswith("; 1 run in line before it")
-    assert deployed.get_flow_run(run.id).why == "work queue default is full (1/1), 1 run before it"
-    assert told.reasons[0].command == "headgate work-queue set-concurrency-limit default 2"
-
-
-@pytest.mark.parametrize("limit", ["deployment", "tag:ml"])
-def test_a_parked_run_names_the_limit_it_is_parked_under(deployed, store, limit):
-    name = f"deployment:{deployed.get_deployment('nightly').id}" if limit == "deployment" else limit
-    store.limits.set(name, 1, "ada")
-    holder = start_one(deployed, store)
-    run = deployed.run_deployment("nightly")
-    Worker(store, "bee").claim()
-    assert store.records.get(run.id).parked == name
-    told = deployed.explain(run.id)
-    assert told.reasons[0].details["limit"] == name
-    assert [one.run_id for one in told.holders] == [holder.id]
 
 
 def test_a_run_that_is_not_due_says_when_and_whether_a_scheduler_is_there(deployed, store):
@@ -150,23 +110,6 @@ def test_an_ended_run_points_to_retry_only_when_it_did_not_complete(deployed, st
     assert "ValueError: x" in told.summary
 
 
-def silence(store, name, seconds):
-    """Let an agent be heard of last so many seconds ago."""
-    seen = store.scripts.now_us() - seconds * 1_000_000
-    store.scripts.redis.hset(store.keys.agent(name), "seen", seen)
-
-
-def test_slots_of_an_agent_that_fell_silent_and_a_missing_scheduler_are_pointed_out(deployed, store):
-    deployed.set_concurrency_limit("default", 1)
-    holder = start_one(deployed, store)
-    run = deployed.run_deployment("nightly")
-    agent = store.records.get(holder.id).agent
-    silence(store, agent, 20)
-    full, silent, scheduler = deployed.explain(run.id).reasons[:3]
-    assert [full.code, silent.code, scheduler.code] == ["limit-full", "holder-silent", "no-scheduler"]
-    assert f"agent {agent}, which holds slots for {holder.name}, was heard of 20 s ago" in silent.text
-
-
 def test_a_run_on_a_silent_agent_says_when_and_where_it_goes_on(deployed, store):
     Leadership(store).beat()
     run = start_one(deployed, store)
@@ -222,27 +165,6 @@ def test_full_agents_name_the_queues_that_they_serve_first(deployed, store):
     run = deployed.run_deployment("nightly")
     deployed.run_deployment("hot")
     assert deployed.explain(run.id).summary.endswith("; served before it: urgent (priority 1, 1 run)")
-
-
-def test_a_parked_run_tells_how_many_wait_for_the_same_before_it(deployed, store):
-    store.limits.set("tag:ml", 1, "ada")
-    start_one(deployed, store)
-    _, second, third = (deployed.run_deployment("nightly") for _ in range(3))
-    Worker(store, "bee").claim()
-    told = deployed.explain(third.id)
-    assert told.summary.endswith("; 2 runs in line before it")
-    assert told.reasons[0].command == "headgate concurrency-limit create ml 2"
-    assert told.reasons[0].details == {"limit": "tag:ml", "slots": 1, "held": 1, "ahead": 2}
-    assert deployed.get_flow_run(second.id).why == "tag ml is full (1/1), 1 run before it"
-
-
-def test_the_limit_of_its_deployment_names_the_file_that_sets_it(deployed, store):
-    store.limits.set(f"deployment:{deployed.get_deployment('nightly').id}", 2, "ada")
-    start_one(deployed, store), start_one(deployed, store)
-    run = deployed.run_deployment("nightly")
-    (full, *_) = deployed.explain(run.id).reasons
-    assert full.text.startswith("all 2 slots of deployment score/nightly are taken")
-    assert full.command == "headgate deployment create /srv/flows/score.py"
 
 
 def test_a_run_that_is_to_be_alone_says_which_agent_empties_itself_for_it(deployed, store):
