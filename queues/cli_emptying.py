@@ -6,12 +6,11 @@ from orchestrator.cli.access import client
 from orchestrator.cli.confirm import DRY_RUN, YES, confirm
 from orchestrator.cli.frame import Command
 from orchestrator.cli.output import Output
+from orchestrator.cli.progress import Progress
 from orchestrator.cli.values import QUEUE, OneOf
 from queues.states import State
 
 UNCLAIMED = (State.QUEUED, State.SCHEDULED)
-FEW = 1_000
-"""Runs whose cancelling takes no time that a person would notice."""
 
 
 @click.command("clear", cls=Command)
@@ -29,12 +28,16 @@ FEW = 1_000
 @YES
 def clear(output: Output, name: str, states: tuple[str, ...], dry_run: bool, yes: bool) -> None:
     """Cancel every run that waits for a queue. Running ones go on."""
+    kind = f" in state {' or '.join(states)}" if states else ""
     with client() as opened:
         done = opened.clear_work_queue(name, states=states, dry_run=True)
         if done.waiting and not dry_run:
-            confirm(f"Cancel {runs(done.waiting)} of work queue {done.name}?", yes=yes)
-            done = opened.clear_work_queue(name, states=states)
-    kind = f" in state {' or '.join(states)}" if states else ""
+            confirm(f"Cancel {runs(done.waiting)} of work queue {done.name}{kind}?", yes=yes)
+            progress = Progress("Cancelling", done.waiting)
+            try:
+                done = opened.clear_work_queue(name, states=states, progress=progress.at)
+            finally:
+                progress.end()
     if not done.waiting:
         told = f"Nothing waits on work queue {done.name}{kind}"
     elif dry_run:

@@ -26,6 +26,10 @@ NAMED = 5
 """Deployments that an error names."""
 
 
+def ignored(_count: int) -> None:
+    """Tells nobody how far something has come."""
+
+
 class WorkQueueVerbs(Access):
     """What can be done with work queues; each is named by name, id, or the unique beginning of its id."""
 
@@ -113,11 +117,11 @@ class WorkQueueVerbs(Access):
         *,
         states: Sequence[str] = UNCLAIMED,
         dry_run: bool = False,
-        progress: Callable[[int, int], object] | None = None,
+        progress: Callable[[int], object] = ignored,
     ) -> WorkQueueCleared:
         """Cancel the runs that wait for a work queue, due (QUEUED) or not yet (SCHEDULED); none with `dry_run`.
 
-        Runs made meanwhile stay. In steps of a hundred; `progress` is told how many were cancelled, and of how many.
+        Runs made meanwhile stay. In steps of a hundred; `progress` is told after each how many were cancelled so far.
         """
         queue = self.store.queues.get(ref)
         known = tuple(unclaimed(state) for state in states) or UNCLAIMED
@@ -131,8 +135,7 @@ class WorkQueueVerbs(Access):
             )
             for count in steps:
                 done += count
-                if progress:
-                    progress(done, len(ids))
+                progress(done)
         return WorkQueueCleared(id=queue.id, name=queue.name, waiting=len(ids), cancelled=done)
 
     def delete_work_queue(self, ref: str, *, dry_run: bool = False) -> WorkQueueDeleted:

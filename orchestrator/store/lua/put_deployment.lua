@@ -11,7 +11,8 @@ local old = call('HMGET', key, 'revision', 'digest', 'paused', 'schema', 'needs'
 local needs = newer('deployment', old[4] or nil, old[5] or nil)
 if needs then return refuse('newer', {what = 'the deployment ' .. A.name, needs = needs}) end
 local revision, paused = tonumber(old[1] or 0), old[3] == '1'
-if A.base and A.base ~= revision then return done({status = 'outdated', revision = revision, paused = paused}) end
+-- The same text is there already when this call is sent again.
+if A.base and A.base ~= revision and A.digest ~= old[2] then return done({status = 'outdated', revision = revision, paused = paused}) end
 local status = not old[1] and 'created' or old[2] ~= A.digest and 'updated' or 'unchanged'
 local before = old[1] and call('HGET', P .. 'specs:' .. A.id, old[1]) or nil
 
@@ -32,13 +33,7 @@ if status ~= 'unchanged' then
   if queue and queue ~= A.queue then changed('deployment:' .. A.id, 'work_queue', queue, A.queue) end
 end
 
-local limit = 'deployment:' .. A.id
-local number = call('HGET', P .. 'limits', limit)
-if tonumber(number or 0) ~= (A.limit or 0) then
-  if A.limit then call('HSET', P .. 'limits', limit, us(A.limit)) else call('HDEL', P .. 'limits', limit) end
-  changed(limit, 'limit', number, A.limit and us(A.limit))
-  if number and room(limit) >= 1 then grown(limit, math.min(room(limit), A.offer)) end
-end
+set_number('deployment:' .. A.id, A.limit, A.offer)
 
 local wanted = {}
 for _, schedule in ipairs(A.schedules) do
