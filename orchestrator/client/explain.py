@@ -127,7 +127,8 @@ def silent_agent(scene: Scene) -> Iterator[Reason]:
         when = f"its lease has ended, so {what} at once"
     brief = f"agent {run.agent} has been silent for {seconds_text(silence)}" if agent else heard
     details = {"agent": run.agent, "silent_seconds": silence / SECOND_US if agent else None}
-    yield Reason(code="agent-silent", text=f"{heard}: {when}", brief=brief, details=details)
+    command = f"headgate agent inspect {run.agent}" if agent else None
+    yield Reason(code="agent-silent", text=f"{heard}: {when}", brief=brief, command=command, details=details)
     if not around.leader.leads:
         yield no_scheduler(around, "no scheduler is running, which takes runs back from lost agents")
 
