@@ -121,12 +121,12 @@ def delete(output: Output, name: str, dry_run: bool, yes: bool) -> None:
             return
         confirm(f"Delete deployment {found.name}{and_cancel(found.cancelled_runs)}?", yes=yes)
         gone = opened.delete_deployment(found.id)
-    output.done(gone, f"Deleted deployment {gone.name}; {gone.cancelled_runs:,} waiting runs were cancelled")
+    output.done(gone, f"Deleted deployment {gone.name}{and_cancel(gone.cancelled_runs, 'cancelled')}")
 
 
-def and_cancel(count: int) -> str:
-    """What else a deletion does."""
-    return f" and cancel {count:,} waiting run{'s' * (count != 1)}" if count else ""
+def and_cancel(count: int, verb: str = "cancel") -> str:
+    """What else a deletion does, or did."""
+    return f" and {verb} {count:,} waiting run{'s' * (count != 1)}" if count else ""
 
 
 for verb in (run, preview, pause, resume, set_work_queue):

@@ -24,9 +24,11 @@ COMING: Columns = {
     "Schedule": "schedule",
     "On Its Clock": "local_start_time",
     "State": lambda run: "Late" if run.late else run.state,
+    "Why": "why",
     "Note": "note",
 }
-SOMETIMES_EMPTY = ("State", "Note")
+SOMETIMES_EMPTY = ("State", "Why", "Note")
+LESS_NEEDED = ("Schedule", "On Its Clock", "State")
 
 
 @click.command("preview", cls=Command)
@@ -48,7 +50,7 @@ def preview(output: Output, name: str, hours: int | None, limit: int | None) -> 
         within = f" in the next {hours} hours" if hours else ""
         reason = why_none_come(found)
         nothing = reason or f"Nothing of {found.name} waits, and its schedules start nothing{within}."
-        output.rows(coming, columns, empty=nothing, optional=("Schedule", "On Its Clock", "State"))
+        output.rows(coming, columns, empty=nothing, optional=[title for title in LESS_NEEDED if title in columns])
         if reason and (coming or output.form != "text"):
             output.note(reason)
         if coming:

@@ -9,9 +9,10 @@ import pytest
 from orchestrator.schedules import CronSchedule
 from tests.orchestrator.cli.conftest import Headgate
 from tests.support.deployments import HOURLY, Worker, spec
+from tests.support.terminal import Terminal
 
 PREVIEW = ["scheduled_start_time", "run_id", "name", "deployment_id", "deployment", "late", "state"]
-PREVIEW += ["schedule", "local_start_time", "note"]
+PREVIEW += ["why", "schedule", "local_start_time", "note"]
 MOVED = {"id", "name", "work_queue", "previous_work_queue", "changed", "revision", "moved_runs", "waiting_elsewhere"}
 SCHEMA = {"parameters": [{"name": "date", "required": True, "type": "str"}], "accepts_extra": False}
 
@@ -28,7 +29,7 @@ def test_a_preview_has_keys_that_scripts_rely_on_and_titles_that_stay(headgate: 
     rows = headgate.json("deployment", "preview", "score/nightly", "-n", "3")
     assert [list(row) for row in rows] == [PREVIEW] * 3
     lines = headgate("deployment", "preview", "nightly", "--hours", "2").out.splitlines()
-    assert lines[0] == "Scheduled Start Time\tRun ID\tName\tSchedule\tOn Its Clock\tState\tNote"
+    assert lines[0] == "Scheduled Start Time\tRun ID\tName\tSchedule\tOn Its Clock\tState\tWhy\tNote"
     assert len(lines) == 3 and lines[1].split("\t")[1] == rows[0]["run_id"]
 
 
@@ -40,7 +41,7 @@ def test_a_preview_says_what_keeps_runs_from_coming(headgate: Headgate, deployed
     assert "`headgate deployment resume score/nightly`" in paused.err and paused.out.count("\n") == 1
     deployed.run_deployment("nightly")
     waiting = headgate("deployment", "preview", "nightly")
-    assert "QUEUED" in waiting.out and "work queue default is paused" in waiting.err
+    assert "QUEUED\twork queue default is paused" in waiting.out and "work queue default is paused" in waiting.err
     assert "no schedule: it runs when asked to" in headgate("deployment", "preview", "by-hand").err
 
 
@@ -116,6 +117,19 @@ def test_a_deletion_is_confirmed_and_a_dry_run_changes_nothing(
     would = headgate("deployment", "delete", "nightly", "--dry-run")
     assert would.out == "Would delete deployment score/nightly and cancel 1 waiting run\n"
     assert contents() == before
+
+
+def test_on_a_terminal_a_deletion_asks_and_a_preview_fits(headgate: Headgate, deployed: Any) -> None:
+    words = headgate.command(["deployment", "delete", "nightly"])
+    with Terminal(words, environment=headgate.environment, folder=headgate.folder) as asked:
+        asked.shows("Delete deployment score/nightly? [y/N]")
+        asked.press("\n")
+        assert asked.ends() == 1 and "nothing was changed" in asked.screen()
+    words = headgate.command(["deployment", "preview", "nightly", "-n", "1"])
+    with Terminal(words, environment=headgate.environment, folder=headgate.folder, columns=50) as narrow:
+        assert narrow.ends() == 0
+        title, row = narrow.screen().splitlines()[:2]
+    assert "Run ID" in title and "Note" not in title and len(row) <= 50
 
 
 def test_creating_a_paused_deployment_again_says_that_it_is_paused(headgate: Headgate, opened: Any) -> None:

@@ -145,7 +145,8 @@ def test_an_apply_made_from_a_revision_that_was_replaced_writes_nothing(store):
     late = store.deployments.put(ID, made, placed(made, store.scripts.now_us()), "bob", base=1)
     assert (late.status, late.revision) == ("outdated", 2)
     assert before == (store.scripts.redis.dump(store.keys.deployment(ID)), due(store))
-    assert store.deployments.put(ID, made, [], "bob", base=2).status == "updated"
+    sent, again = (store.deployments.put(ID, made, [], "bob", base=2) for _ in range(2))
+    assert (sent.status, again.status, again.revision) == ("updated", "unchanged", 3)
 
 
 def test_a_change_of_the_work_queue_is_recorded_with_the_old_and_the_new(store):
