@@ -83,7 +83,7 @@ def create(
 
 @work_queue.command("ls")
 def ls(output: Output) -> None:
-    """List the work queues, and what waits and runs on them."""
+    """List the work queues. What waits and runs on each."""
     with client() as opened:
         found = opened.list_work_queues()
     timed = any(queue.limit_until for queue in found)

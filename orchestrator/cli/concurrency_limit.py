@@ -31,7 +31,7 @@ def create(output: Output, tag: str, limit: int) -> None:
 
 @concurrency_limit.command("ls")
 def ls(output: Output) -> None:
-    """List the tags that have a limit, what runs under each and what is parked until a slot is free."""
+    """List the limits of tags. What runs under each, and what is parked until a slot is free."""
     with client() as opened:
         found = opened.list_tag_limits()
     nothing = "No tag has a limit; `headgate concurrency-limit create TAG LIMIT` sets one."
