@@ -96,7 +96,8 @@ def delayed(scene: Scene) -> Iterator[Reason]:
 def history_of(scene: Scene) -> Iterator[Reason]:
     """Why a run that had been started is waiting again."""
     run = scene.run
-    if run.state not in (State.SCHEDULED, State.QUEUED) or not run.attempt or not run.reason:
+    waits = run.state in (State.SCHEDULED, State.QUEUED)
+    if not waits or not run.attempt or not run.reason or run.reason in scene.no_code.values():
         return
     logs = f"headgate flow-run logs {run.id}"
     if run.failures and run.state == State.SCHEDULED:

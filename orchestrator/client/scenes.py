@@ -43,6 +43,11 @@ def rows_of(store: Store, runs: Sequence[Run], late_us: int) -> list[dict[str, A
 def reasons_in_short(store: Store, runs: Sequence[Run], around: Around) -> list[str | None]:
     """Why each run is where it is, in short words."""
     ahead = ahead_of(store, runs)
+    kin: dict[tuple[str, int], list[Run]] = {}
+    for run in runs:
+        if run.state == State.QUEUED:
+            kin.setdefault(code_of(run), []).append(run)
+    no_code = {code: missing_code(waiting) for code, waiting in kin.items()}
     return [
         why(
             Scene(
@@ -50,7 +55,7 @@ def reasons_in_short(store: Store, runs: Sequence[Run], around: Around) -> list[
                 run=run,
                 name=views.name_of(run),
                 ahead=ahead.get(run.id, 0),
-                no_code=missing_code([run]) if run.state == State.QUEUED else {},
+                no_code=no_code.get(code_of(run), {}),
             )
         )
         for run in runs
@@ -153,9 +158,13 @@ def holders_of(store: Store, limit: str, most: int | None = HOLDERS_SHOWN) -> tu
 def kin_of(store: Store, run: Run) -> list[Run]:
     """The run, and those at the head of its line that need the same code: what became of them awaits it too."""
     head = [entry.run_id for entry in store.queues.waiting(run.queue, LOOKED_AT) if entry.run_id != run.id]
-    same = (deployment_id_of(run), revision_of(run))
     others = [one for one in store.records.get_many(head) if one is not None]
-    return [run, *(one for one in others if (deployment_id_of(one), revision_of(one)) == same)]
+    return [run, *(one for one in others if code_of(one) == code_of(run))]
+
+
+def code_of(run: Run) -> tuple[str, int]:
+    """What code a run needs: its deployment's, of its revision."""
+    return deployment_id_of(run), revision_of(run)
 
 
 def paused_by(store: Store, queue: str) -> Change | None:

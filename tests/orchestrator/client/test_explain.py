@@ -134,7 +134,8 @@ def test_agents_that_lack_the_code_are_named_with_host_and_path(deployed, store,
         reason = deployed.explain(waiting.id).reasons[0]
         assert (reason.code, reason.details["path"]) == ("no-code", "/srv/flows/score.py")
         assert f"no agent that listens has the code: {said} (agent ant)" in reason.text
-    assert deployed.get_flow_run(run.id).why == said
+        assert "given-back" not in codes(deployed, waiting)
+    assert [one.why for one in deployed.list_flow_runs()] == [said, said]
     Worker(store, "bee")
     assert codes(deployed, other)[0] != "no-code"
 
