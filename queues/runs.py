@@ -187,9 +187,9 @@ class Runs:
         return self._each(run_ids, "cancel_many", actor=actor, reason=reason)
 
     def cancel_waiting(
-        self, run_ids: Iterable[str], *, queue: str, states: Sequence[str], actor: str, reason: str = ""
+        self, run_ids: Iterable[str], *, states: Sequence[str], actor: str, queue: str | None = None, reason: str = ""
     ) -> Iterator[int]:
-        """End those runs that wait for a queue in one of these states, a hundred per step; each step gives how many.
+        """End those runs that wait in one of these states (for a queue), a hundred per step; each gives how many.
 
         Those that an agent holds, that have ended or wait elsewhere by now stay as they are.
         """

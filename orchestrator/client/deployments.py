@@ -7,7 +7,7 @@ from typing import Any
 from orchestrator.client import views
 from orchestrator.client.access import moment_us
 from orchestrator.client.agents import agents
-from orchestrator.client.deployment_changes import DeploymentChangeVerbs
+from orchestrator.client.deployment_changes import UNCLAIMED, DeploymentChangeVerbs
 from orchestrator.client.deployment_checks import (
     placed,
     refuse_doubles,
@@ -34,7 +34,7 @@ from orchestrator.store.deployments import DeploymentRecord, Spec, canonical, fu
 from orchestrator.store.instants import passed_over
 from orchestrator.store.runs import new_run
 from queues.clock import seconds_to_us
-from queues.errors import QueueExists, RefusedByState
+from queues.errors import QueueExists
 from queues.presence import LOST
 
 LONGEST_PREVIEW_HOURS = 24.0 * 366
@@ -98,9 +98,9 @@ class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
         found = self.store.deployments.find(ref)
         if not dry_run:
             self.store.deployments.delete(found.id, self.actor)
-        cancelled = 0
-        for ids in self.store.runs.waiting_of(found.id):
-            cancelled += len(ids) if dry_run else sum(self._cancel_waiting(run_id) for run_id in ids)
+        # The oldest stand first in their lines, where they are found at once.
+        ids = [run_id for piece in self.store.runs.waiting_of(found.id) for run_id in piece][::-1]
+        cancelled = len(ids) if dry_run else self._cancel(ids)
         return DeploymentDeleted(id=found.id, name=found.name, cancelled_runs=cancelled, dry_run=dry_run)
 
     def preview_deployment(
@@ -191,12 +191,9 @@ class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
                 names.setdefault(queue, []).append(agent.name)
         return {queue: tuple(sorted(found)) for queue, found in names.items()}
 
-    def _cancel_waiting(self, run_id: str) -> bool:
-        try:
-            done = self.store.records.cancel(run_id, actor=self.actor, reason="its deployment was deleted")
-        except RefusedByState:
-            return False  # it has ended meanwhile
-        return done.state == "CANCELLED"
+    def _cancel(self, ids: Sequence[str]) -> int:
+        reason = "its deployment was deleted"
+        return sum(self.store.records.cancel_waiting(ids, states=UNCLAIMED, actor=self.actor, reason=reason))
 
 
 def check_preview(hours: float | None, limit: int | None) -> None:
