@@ -25,10 +25,11 @@ class Progress:
         self._next = time.monotonic() + EVERY_SECONDS
         # A line as wide as the terminal would wrap, and could not be written anew.
         text = f"{self._doing} {done:,} of {self._total:,}"[: shutil.get_terminal_size((80, 24)).columns - 1]
-        print(f"\r{text.ljust(self._length)}", end="", file=sys.stderr, flush=True)
-        self._length = len(text)
+        before, self._length = self._length, len(text)
+        print(f"\r{text.ljust(before)}", end="", file=sys.stderr, flush=True)
 
     def end(self) -> None:
         """Leaves the line empty."""
         if self._length:
-            print(f"\r{' ' * self._length}\r", end="", file=sys.stderr, flush=True)
+            # A Ctrl-C has left its own two characters behind it.
+            print(f"\r{' ' * (self._length + 2)}\r", end="", file=sys.stderr, flush=True)

@@ -49,7 +49,7 @@ class RunChangeVerbs(Access):
         if done.before is None:
             if done.problem is not None:
                 raise RefusedByState(f"flow run {views.name_of(run)} can not be deleted: {done.problem}")
-            hint = f"`headgate flow-run cancel {run.id}` ends it"
+            hint = None if done.state == State.CANCELLING else f"`headgate flow-run cancel {run.id}` ends it"
             raise refusal(run, done.state or run.state, done.since_us or run.created_us, TOO_EARLY, hint)
         return RunDeleted(id=run.id, name=views.name_of(run), state=done.before)
 

@@ -15,6 +15,7 @@ import pytest
 import redis as redis_py
 
 from queues.keys import Keys
+from tests.support.deployments import Worker, spec
 from tests.support.redis_server import RedisServer
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -138,3 +139,16 @@ def opened(redis: redis_py.Redis) -> Any:
 def store(opened: Any) -> Any:
     """The store below that client."""
     return opened.store
+
+
+@pytest.fixture
+def deployed(opened: Any) -> Any:
+    """That client with the deployment score/nightly."""
+    opened.create_from_spec(spec())
+    return opened
+
+
+@pytest.fixture
+def worker(deployed: Any, store: Any) -> Worker:
+    """An agent that does what the test says."""
+    return Worker(store, "ant")

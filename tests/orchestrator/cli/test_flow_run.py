@@ -19,26 +19,13 @@ import pytest
 
 from orchestrator.store import LogRecord
 from tests.orchestrator.cli.conftest import Headgate
-from tests.support.deployments import Worker, spec
+from tests.support.deployments import Worker
 from tests.support.waiting import wait_until
 
 RUN_KEYS = ["id", "name", "flow", "deployment", "state", "state_name", "work_queue", "scheduled_start_time"]
 RUN_KEYS += ["start_time", "end_time", "attempt", "agent", "why"]
 INSPECTED = {"parameters", "state_history", "exit_code", "signal", "reason", "result", "tasks"}
 LINE_KEYS = ["timestamp", "attempt", "sequence", "level", "source", "logger", "task", "message", "position"]
-
-
-@pytest.fixture
-def deployed(opened: Any) -> Any:
-    """A client with the deployment score/nightly."""
-    opened.create_from_spec(spec())
-    return opened
-
-
-@pytest.fixture
-def worker(deployed: Any, store: Any) -> Worker:
-    """An agent that does what the test says."""
-    return Worker(store, "ant")
 
 
 def write(store: Any, claim: Any, *texts: str) -> None:
@@ -141,7 +128,7 @@ def test_a_retry_is_a_new_run(headgate: Headgate, deployed: Any, worker: Worker)
     assert deployed.get_flow_run(made["id"]).retry_of == run.id
 
 
-@pytest.mark.parametrize("verb", ["inspect", "logs", "cancel", "retry", "explain"])
+@pytest.mark.parametrize("verb", ["inspect", "logs", "cancel", "retry", "explain", "watch", "delete"])
 def test_an_unknown_run_is_exit_3_and_an_ambiguous_one_exit_2(
     headgate: Headgate, deployed: Any, verb: str, contents: Any
 ) -> None:
