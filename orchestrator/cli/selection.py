@@ -61,13 +61,24 @@ def selection(states: Sequence[str], since: str) -> Callable[[Callable[..., Any]
         click.option("-q", "--queue", type=QUEUE, help="On this work queue."),
         click.option("-d", "--deployment", type=Reference(), help="Of this deployment (FLOW/NAME or id)."),
         click.option(
-            "-s", "--state", "states", multiple=True, type=OneOf(states), metavar="STATE", help="In this state."
+            *("-s", "--state", "states"),
+            multiple=True,
+            type=OneOf(states),
+            metavar="STATE",
+            help=f"In one of these states: {', '.join(states)}.",
         ),
-        click.option("--flow", type=Reference(), help="Of any deployment of this flow."),
-        click.option("--tag", type=Reference(), help="With this tag."),
+        click.option("--flow", type=Reference(), metavar="FLOW", help="Of any deployment of this flow."),
+        click.option("--tag", type=Reference(), metavar="TAG", help="With this tag."),
         click.option("--since", type=PAST, metavar="TIME", help=f"{since} this time: {FORMS}."),
         click.option("--until", type=PAST, metavar="TIME", help=f"{until} this time."),
-        click.option("--except", "left_out", multiple=True, type=Reference(), metavar="RUN", help="Not this run."),
+        click.option(
+            "--except",
+            "left_out",
+            multiple=True,
+            type=Reference(),
+            metavar="RUN",
+            help="Not this run; may be repeated.",
+        ),
     ]
 
     def declare(command: Callable[..., Any]) -> Callable[..., Any]:

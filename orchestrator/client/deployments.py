@@ -24,8 +24,9 @@ from orchestrator.client.deployment_values import (
     DeploymentPreviewRun,
 )
 from orchestrator.client.deployment_views import checked_parameters, deployed, summary
-from orchestrator.client.flow_runs import FlowRunVerbs, made_id
+from orchestrator.client.flow_runs import FlowRunVerbs
 from orchestrator.client.previews import MOST_ROWS
+from orchestrator.client.run_retries import made_id
 from orchestrator.client.values import FlowRun
 from orchestrator.deployments import deployment_id
 from orchestrator.errors import Invalid, expected

@@ -10,7 +10,6 @@ from orchestrator.client.explain import explain
 from orchestrator.client.explain_coming import explain_coming
 from orchestrator.client.run_logs import RunLogVerbs
 from orchestrator.client.run_retries import RunRetryVerbs
-from orchestrator.client.run_retries import made_id as made_id
 from orchestrator.client.scenes import row_of, scene_of
 from orchestrator.client.selection import Which, excluded, filter_of
 from orchestrator.client.values import Explanation, FlowRun, FlowRunDetail

@@ -135,7 +135,7 @@ def test_an_unknown_run_is_exit_3_and_an_ambiguous_one_exit_2(
     runs = [deployed.run_deployment("score/nightly") for _ in range(20)]
     first = next(letter for letter in "0123456789abcdef" if sum(run.id.startswith(letter) for run in runs) > 1)
     before = contents()
-    assert "'no-such-run'" in headgate("flow-run", verb, "no-such-run", code=3).err
+    assert f"nearest are {runs[0].name}" in headgate("flow-run", verb, f"{runs[0].name}x", code=3).err
     answer = headgate("flow-run", verb, first, code=2)
     assert all(run.name in answer.err or run.id in answer.err for run in runs if run.id.startswith(first))
     assert contents() == before

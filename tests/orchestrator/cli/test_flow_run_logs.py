@@ -105,7 +105,7 @@ def test_raw_lines_are_what_the_flow_wrote_byte_for_byte(headgate: Headgate, hos
     assert done.stdout == "".join(f"{text}\n" for text in HOSTILE.values()).encode() and done.stderr == b""
 
 
-@pytest.mark.parametrize("words", [(), ("--raw",)])
+@pytest.mark.parametrize("words", [(), pytest.param(("--raw",), marks=pytest.mark.slow)])
 def test_no_log_controls_a_terminal_raw_or_not(headgate: Headgate, hostile: Any, words: tuple[str, ...]) -> None:
     command = headgate.command(["flow-run", "logs", *words, hostile.id])
     with Terminal(command, environment=headgate.environment | {"TERM": "xterm"}, folder=headgate.folder) as terminal:
@@ -132,7 +132,7 @@ def test_an_empty_log_says_so_on_stderr(headgate: Headgate, deployed: Any) -> No
     assert (answer.out, answer.err) == ("", "There are no lines.\n")
 
 
-@pytest.mark.parametrize("state, code", [("COMPLETED", 0), ("FAILED", 6)])
+@pytest.mark.parametrize("state, code", [pytest.param("COMPLETED", 0, marks=pytest.mark.slow), ("FAILED", 6)])
 def test_a_run_is_watched_to_its_end(
     headgate: Headgate, deployed: Any, worker: Worker, running: list[subprocess.Popen[str]], state: str, code: int
 ) -> None:
@@ -158,6 +158,7 @@ def test_a_watch_of_an_ended_run_prints_its_log_and_one_that_takes_too_long_is_e
     assert late.json()["id"] == waiting.id and late.error()["code"] == "timed-out"
 
 
+@pytest.mark.slow
 def test_a_watched_run_that_somebody_deletes_is_not_found(
     headgate: Headgate, deployed: Any, store: Any, running: list[subprocess.Popen[str]]
 ) -> None:

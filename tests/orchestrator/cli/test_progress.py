@@ -16,7 +16,7 @@ class Screen(io.StringIO):
 
 
 def watched(monkeypatch: pytest.MonkeyPatch) -> Screen:
-    """Put a terminal in the place of stderr, which is written to at once; pytest undoes this between set-up and test."""
+    """Put a terminal in the place of stderr, which pytest would undo between set-up and test."""
     made = Screen()
     monkeypatch.setattr(sys, "stderr", made)
     monkeypatch.setenv("TERM", "xterm")
