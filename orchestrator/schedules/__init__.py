@@ -35,10 +35,11 @@ class Schedule:
         """Everything that makes this schedule what it is, under the names of its arguments."""
         raise NotImplementedError
 
-    def _made(self) -> None:
+    def _made(self, unknown: "dict[str, object]") -> None:
         if not context.in_flow_process:
-            from orchestrator.schedules.checks import check
+            from orchestrator.schedules.checks import check, check_unknown
 
+            check_unknown(self, unknown)
             check(self)
 
     def to_dict(self) -> "dict[str, Any]":
@@ -82,11 +83,12 @@ class IntervalSchedule(Schedule):
         *,
         slug: "str | None" = None,
         catch_up: "str | int" = "latest",
+        **unknown: object,
     ) -> None:
         super().__init__(timezone, slug, catch_up)
         self.interval = interval
         self.anchor_date = anchor_date
-        self._made()
+        self._made(unknown)
 
     def facts(self) -> "dict[str, Any]":
         return {
@@ -115,11 +117,12 @@ class CronSchedule(Schedule):
         *,
         slug: "str | None" = None,
         catch_up: "str | int" = "latest",
+        **unknown: object,
     ) -> None:
         super().__init__(timezone, slug, catch_up)
         self.cron = cron
         self.day_or = day_or
-        self._made()
+        self._made(unknown)
 
     def facts(self) -> "dict[str, Any]":
         return {
@@ -147,10 +150,11 @@ class RRuleSchedule(Schedule):
         *,
         slug: "str | None" = None,
         catch_up: "str | int" = "latest",
+        **unknown: object,
     ) -> None:
         super().__init__(timezone, slug, catch_up)
         self.rrule = str(rrule) if type(rrule).__module__.startswith("dateutil.") else rrule
-        self._made()
+        self._made(unknown)
 
     def facts(self) -> "dict[str, Any]":
         return {"rrule": self.rrule, "timezone": self.timezone, "slug": self.slug, "catch_up": self.catch_up}

@@ -5,12 +5,12 @@ Checked when a schedule is made outside a flow's process, and once more when it 
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import islice
 from typing import Any
 
-from orchestrator.errors import InvalidSchedule, expected, shown
+from orchestrator.errors import InvalidSchedule, did_you_mean, expected, shown
 from orchestrator.schedules import CronSchedule, IntervalSchedule, RRuleSchedule, Schedule, cron_fields, rrule_text
 from orchestrator.schedules.instants import instants_of, next_instant, zone_name
 from orchestrator.schedules.rrule import RecurrenceInstants, last_instant
@@ -21,6 +21,16 @@ LONGEST = timedelta(days=3660)
 YEAR = timedelta(days=366)
 MOST_CAUGHT_UP = 10_000
 NOTED_CHANGES = 2
+PERIOD = "a schedule begins when it is deployed; for a period use RRuleSchedule with DTSTART and UNTIL"
+LENGTH = "use interval=timedelta(…)"
+# What other programs call it, and what to write here.
+INSTEAD = {
+    **dict.fromkeys(("start", "start_date", "start_time", "end", "end_date", "end_time", "until"), PERIOD),
+    **dict.fromkeys(("weeks", "days", "hours", "minutes", "seconds", "every"), LENGTH),
+    **dict.fromkeys(("tz", "tzinfo", "zone"), "use timezone='Europe/Paris'"),
+    "expression": "use cron='0 9 * * *'",
+    "rule": "use rrule='FREQ=DAILY;BYHOUR=9'",
+}
 SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}", re.ASCII)
 
 
@@ -30,7 +40,7 @@ def check(schedule: Schedule) -> None:
     check_types(schedule)
     instants_of(schedule)
     if next_instant(schedule, datetime.now(UTC)) is None:
-        raise InvalidSchedule(never_fires(schedule), field=main_field(schedule))
+        raise never_fires(schedule)
 
 
 def notes(schedule: Schedule, now: datetime | None = None) -> list[str]:
@@ -40,12 +50,21 @@ def notes(schedule: Schedule, now: datetime | None = None) -> list[str]:
     if isinstance(schedule, CronSchedule):
         found += cron_fields.parse(schedule.cron).notes
     if isinstance(schedule, RRuleSchedule):
-        found += rrule_notes(schedule.rrule)
+        found += rrule_notes(schedule)
     first = next_instant(schedule, now)
     if first is not None and first - now > YEAR:
         day = wall(first, zone(zone_name(schedule) or "UTC")).date()
         found.append(f"next: {day.isoformat()}, in {(first - now).days} days")
     return found + clock_notes(schedule, now)
+
+
+def check_unknown(schedule: Schedule, unknown: Iterable[str]) -> None:
+    """Arguments that there are not, in the words of other programs or with a slip."""
+    for name in unknown:
+        kind = type(schedule).__name__
+        known = tuple(schedule.facts())
+        hint = INSTEAD.get(name) or did_you_mean(name, known) or f"arguments are {', '.join(known)}"
+        raise InvalidSchedule(f"{kind} has no argument {name!r}", field=name, hint=hint)
 
 
 def check_policy(schedule: Schedule) -> None:
@@ -87,7 +106,8 @@ def check_interval(interval: Any) -> None:
     else:
         fits = isinstance(interval, timedelta) and SHORTEST <= interval <= LONGEST
     if not fits:
-        raise InvalidSchedule(expected("interval", allowed, interval), field="interval")
+        hint = "write timedelta(minutes=5) for five minutes" if isinstance(interval, str) else None
+        raise InvalidSchedule(expected("interval", allowed, interval), field="interval", hint=hint)
 
 
 def check_anchor(anchor: Any, timezone: str | None) -> None:
@@ -109,20 +129,29 @@ def main_field(schedule: Schedule) -> str:
     return {"cron": "cron", "rrule": "rrule"}.get(schedule.kind, "interval")
 
 
-def never_fires(schedule: Schedule) -> str:
-    """The sentence for a schedule without a next instant."""
-    said = schedule.facts()[main_field(schedule)]
+def never_fires(schedule: Schedule) -> InvalidSchedule:
+    """The error of a schedule without a next instant."""
+    field = main_field(schedule)
+    said = shown(schedule.facts()[field])
     rules = instants_of(schedule)
     ended = last_instant(rules) if isinstance(rules, RecurrenceInstants) else None
-    if ended is not None:
-        return f"{shown(said)} never fires again: it ended on {ended.date().isoformat()}"
-    return f"{shown(said)} never fires: no day within 50 years fits it"
+    begun = rrule_text.parse(schedule.rrule).start if isinstance(schedule, RRuleSchedule) else None
+    if ended is None:
+        hint = "look at day, month and weekday together"
+        return InvalidSchedule(f"{said} never fires: no day within 50 years fits it", field=field, hint=hint)
+    if begun is not None and begun.at.date() > ended.date():
+        text = f"{said} never fires: it would begin on {begun.at.date()}, after its end on {ended.date()}"
+        return InvalidSchedule(text, field=field, hint="put UNTIL after DTSTART")
+    hint = "give it a later end, or take the schedule out"
+    return InvalidSchedule(f"{said} never fires again: it ended on {ended.date()}", field=field, hint=hint)
 
 
-def rrule_notes(text: str) -> list[str]:
+def rrule_notes(schedule: RRuleSchedule) -> list[str]:
     """What a rule takes for granted."""
-    given = rrule_text.parse(text)
+    given = rrule_text.parse(schedule.rrule)
     found = []
+    if given.start is not None and not (given.start.is_utc or given.zone or schedule.timezone):
+        found.append("DTSTART names no zone: it is read as UTC, unless the schedule gets timezone='Europe/Paris'")
     if given.start is None and any(rule.count or rule.interval > 1 for rule in given.rules):
         found.append("the rule has no DTSTART: it counts from 2020-01-01 00:00 in its zone")
     if any(rule.until is not None and rule.until.is_date for rule in given.rules):

@@ -6,6 +6,7 @@ the field's name: croniter alone would accept random times, steps beyond the fie
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from orchestrator.errors import InvalidSchedule, did_you_mean, shown
@@ -111,10 +112,12 @@ def split(line: str) -> list[str]:
         and all(part.isascii() and part.isprintable() for part in parts)
     ):
         return parts
-    hint = f"write {FORM}, as in '0 9 * * mon-fri'"
+    hint = "for 09:00 on working days write '0 9 * * mon-fri'"
     if len(parts) in (6, 7) and all(re.fullmatch(r"[\w*/,?#-]+", part, re.ASCII) for part in parts):
+        first, last = (" ".join(kept) for kept in (parts[1:6], parts[:5]))
         hint = (
-            "Headgate takes no seconds and no year (some write seconds first, some last): "
+            "Headgate takes no seconds and no year: if the first field was for seconds write "
+            f"{shown(first)}, if the last one was {shown(last)}; "
             "below a minute use IntervalSchedule(interval=timedelta(seconds=…))"
         )
     raise refused(f"expected {FORM}, got {shown(line)}", hint)
@@ -171,10 +174,20 @@ def wrapped(of: Field, item: str, bounds: tuple[int, int, int], notes: list[str]
     low, high, step = bounds
     count = (high - low) % of.size + 1
     found = [of.low + (low - of.low + number) % of.size for number in range(0, count, step)]
-    notes.append(
-        f"the {of.name} range {item} runs over the end of the field: it means {','.join(map(str, sorted(found)))}"
-    )
+    notes.append(f"the {of.name} range {item} runs over the end of the field: it means {spans(found)}")
     return found
+
+
+def spans(numbers: Iterable[int]) -> str:
+    """Numbers as a cron line would list them: `0,1,5-59`."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    # Two in a row are no range: `0,1` is read faster than `0-1`.
+    return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 2 else ",".join(map(str, run)) for run in runs)
 
 
 def uneven(of: Field, item: str, step: int) -> str:
@@ -205,7 +218,11 @@ def value(of: Field, text: str, whole: str) -> int:
         return of.low + of.names.index(text)
     if NUMBER.fullmatch(text) and of.low <= int(text) <= of.high:
         return int(text)
-    raise refused(f"expected the {of.name} field to hold {of.allowed}, got {shown(whole)}")
+    spelled_out = len(text) > 3 and text[:3] in of.names
+    raise refused(
+        f"expected the {of.name} field to hold {of.allowed}, got {shown(whole)}",
+        f"names have three letters: write {text[:3]}" if spelled_out else None,
+    )
 
 
 def refuse_foreign(of: Field, item: str, text: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from orchestrator.schedules import CronSchedule, IntervalSchedule, RRuleSchedule, Schedule, rrule_text
+from orchestrator.schedules import CronSchedule, IntervalSchedule, RRuleSchedule, Schedule, cron_fields, rrule_text
 from orchestrator.schedules.cron_fields import CronFields, parse
 from orchestrator.schedules.instants import DEFAULT_ANCHOR, zone_name
 
@@ -78,12 +78,12 @@ def times(fields: CronFields) -> str:
         every = f"every {minute[2:]} minutes" if even else f"at minute {joined(minutes)}"
         return every + ("" if every_hour and even else " of every hour" if every_hour else f" of {hours_text(hours)}")
     if every_hour:
-        return "every hour" if minutes == (0,) else f"every hour at minute {joined(minutes)}"
+        return "every hour" if minutes == (0,) else f"every hour at minute {spans(minutes)}"
     if hour.startswith("*/") and minutes == (0,) and 24 % int(hour[2:].split(",")[0]) == 0 and "," not in hour:
         return f"every {hour[2:]} hours"
     if len(minutes) * len(hours) <= MOST_TIMES:
         return "at " + joined(clock(at, past) for at in hours for past in minutes)
-    return f"at minute {joined(minutes)} of {hours_text(hours)}"
+    return f"at minute {spans(minutes)} of {hours_text(hours)}"
 
 
 def hours_text(hours: Sequence[int]) -> str:
@@ -196,8 +196,6 @@ def joined(items: Iterable[object]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-def spans(numbers: Sequence[int]) -> str:
-    """`8 to 17`, or the numbers when they have holes."""
-    if len(numbers) > 2 and list(numbers) == list(range(numbers[0], numbers[-1] + 1)):
-        return f"{numbers[0]} to {numbers[-1]}"
-    return joined(numbers)
+def spans(numbers: Iterable[int]) -> str:
+    """`8 to 17`, `0, 1 and 5 to 23`."""
+    return joined(span.replace("-", " to ") for span in cron_fields.spans(numbers).split(","))

@@ -71,6 +71,8 @@ def zone_names() -> frozenset[str]:
 
 
 def _hint(name: str) -> str:
+    if not name.strip():
+        return "leave it out for UTC"
     if name[:1] in ("+", "-") or name.upper().startswith(("UTC+", "UTC-", "GMT+", "GMT-")):
         return "an offset knows no summer time: name a place, or Etc/GMT-2 for a fixed two hours east"
     if name.upper() in MEANT:

@@ -87,7 +87,7 @@ def test_a_line_that_never_fires_is_refused_when_it_is_made(line: str) -> None:
 
 def test_a_range_over_the_end_is_taken_and_shown() -> None:
     assert parse("5-1 * * * *").minutes == (0, 1, *range(5, 60))
-    assert "means 0,1,5,6" in notes(CronSchedule("5-1 * * * *"))[0]
+    assert "means 0,1,5-59" in notes(CronSchedule("5-1 * * * *"))[0]
     assert parse("0 0 * * fri-mon").weekday == "0,1,5,6"
 
 
