@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
+import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -71,8 +74,30 @@ class RedisFaults:
         return state, {"down": down}
 
     def _start(self) -> None:
-        self._world.redis.start()
+        try:
+            self._world.redis.start()
+        except AssertionError as refused:
+            self._mend_file(refused)
         self._end()
+
+    def _mend_file(self, refused: AssertionError) -> None:
+        """Do what an operator does when Redis can not read its own file: cut it where it went wrong.
+
+        Seen once in an hour of chaos: Redis 7.0 had met a full disk before it was killed. What is cut is a lost tail.
+        """
+        folder = self._world.redis.folder / "appendonlydir"
+        if "Bad file format" not in str(refused):
+            raise refused
+        kept = Path(tempfile.mkdtemp(prefix="headgate-damaged-file-"))
+        shutil.copytree(folder, kept, dirs_exist_ok=True)
+        killed_at = time.time()
+        assert self._world.proxy is not None
+        self._world.proxy.shut()
+        (manifest,) = folder.glob("*.manifest")
+        told = subprocess.run(["redis-check-aof", "--fix", str(manifest)], input="y\n", capture_output=True, text=True)
+        self._world.history.fault("redis could not read its file", kept=str(kept), told=told.stdout[-400:])
+        self._nemesis.cells["redis could not read its file", "down"] += 1
+        self._return_cut(killed_at)
 
     def _freeze(self) -> Told:
         state, seconds = self._state(), self._random.choice(FROZEN_SECONDS)
@@ -99,7 +124,7 @@ class RedisFaults:
         return max(files, key=lambda file: int(file.name.split(".")[-3]))
 
     def _cut(self, file: Path, size: int) -> None:
-        """Kill Redis and bring it back with what its file held before; nobody may write until that is noted."""
+        """Kill Redis and bring it back with what its file held before."""
         world = self._world
         assert world.proxy is not None
         world.proxy.shut()
@@ -108,12 +133,17 @@ class RedisFaults:
         if self._file() == file:  # else the file was written anew meanwhile
             with open(file, "r+b") as tail:
                 tail.truncate(size)
-        world.redis.start()
+        self._return_cut(killed_at)
+        self._end()
+
+    def _return_cut(self, killed_at: float) -> None:
+        """Start Redis with less than it had; nobody may write until what is gone has been noted."""
+        self._world.redis.start()
         wait_until(lambda: self._noted(killed_at), 20, message="Redis to have read what was left of its file")
-        world.proxy.open()
+        assert self._world.proxy is not None
+        self._world.proxy.open()
         for restore in self._nemesis.after_cut:
             restore()
-        self._end()
 
     def _noted(self, killed_at: float) -> bool:
         try:

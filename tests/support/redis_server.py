@@ -75,11 +75,15 @@ class RedisServer:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=die_with_parent
             )
-        wait_until(self._answers, within=30, message=lambda: f"redis-server to start: {self.log()}")
+        wait_until(lambda: self._ended() or self._answers(), within=30, message=lambda: f"redis-server: {self.log()}")
+        assert not self._ended(), f"redis-server ended: {self.log()}"
         return self
 
+    def _ended(self) -> bool:
+        return self.process is None or self.process.poll() is not None
+
     def _answers(self) -> bool:
-        assert self.process is not None and self.process.poll() is None, f"redis-server ended: {self.log()}"
+        assert self.process is not None
         with self.client(socket_timeout=1.0) as client:
             try:
                 info = client.info("server")
