@@ -5,7 +5,7 @@ A call is made through connections that a proxy may strike (`far`); the stage is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,16 +34,8 @@ FOLDERS = (("queues", ROOT / "queues" / "lua"), ("orchestrator.store", ROOT / "o
 SHARED = {"prelude", "slots", "endings"}
 """Not verbs: what the loader puts before every one."""
 
-READS = {"read_queues", "find_runs", "page_runs", "due_schedules"}
+READS = {"audit", "read_queues", "find_runs", "page_runs", "due_schedules"}
 """Verbs that write nothing on these stages."""
-
-MOVING = {
-    "renew": (":leases", ":agents", ":agent:a1", ":rq:worker:a1", ":rq:execution"),
-    "register": (":agents", ":agent:a1", ":rq:worker:a1"),
-    "lead": (":recovery", ":scheduler"),
-    "request": (":wake:a1",),
-}
-"""Keys that a verb writes each time it is sent: deadlines and heartbeats only move on, a wake-up is a hint."""
 
 
 def scripts_of(folder: Path) -> set[str]:
@@ -106,6 +98,20 @@ class Stage:
         self.floor.make("run")
         return partial(self.far.records.cancel, "run", actor="t", request_id="q1")
 
+    def cancel_many(self) -> Call:
+        self.started()
+        self.floor.make("r1", "r2")
+        return lambda: list(self.far.records.cancel_many(["run", "r1", "r2", "nothing"], actor="t"))
+
+    def cancel_waiting(self) -> Call:
+        self.floor.make("r1", "r2")
+        return lambda: list(self.far.records.cancel_waiting(["r1", "r2"], states=["QUEUED"], actor="t"))
+
+    def transfer(self) -> Call:
+        self.near.queues.create("gpu", actor="t")
+        self.floor.make("run")
+        return partial(self.far.records.transfer, ["run"], "gpu", actor="t")
+
     def forget(self) -> Call:
         self.floor.finish(self.started())
         return partial(self.far.records.forget, ["run"])
@@ -160,6 +166,12 @@ class Stage:
     def set_limit(self) -> Call:
         return partial(self.far.limits.set, "tag:gpu", 3, "t")
 
+    def revert_limits(self) -> Call:
+        self.near.limits.set("tag:gpu", 3, "t")
+        self.near.limits.set("tag:gpu", 9, "t", lasts_seconds=60)
+        self.travel(61_000_000)
+        return partial(self.far.limits.revert_due, actor="t")
+
     def set_queue(self) -> Call:
         self.floor.make("run")
         return partial(
@@ -190,6 +202,10 @@ class Stage:
         forget_us = round(FORGET_AGENTS_SECONDS * 1e6)
         return partial(self.far.scripts.call, "repair", compare={}, slice=SLICE, forget_us=forget_us)
 
+    def audit(self) -> Call:
+        self.floor.make("run")
+        return partial(self.far.scripts.call, "audit", place="waiting:default", start=0, count=10)
+
     def mend(self) -> Call:
         self.floor.make("run")
         self.floor.redis.zrem(self.floor.keys.waiting("default"), "run")
@@ -206,6 +222,11 @@ class Stage:
     def delete_deployment(self) -> Call:
         self.deploy()
         return partial(self.far.deployments.delete, ID, "ann")
+
+    def delete_queue(self) -> Call:
+        self.near.queues.create("gpu", actor="t")
+        given = {"queue": "gpu", "deployments": {}, "since": self.near.scripts.now_us(), "actor": "t"}
+        return partial(self.far.own_scripts.call, "delete_queue", **given)
 
     def due_schedules(self) -> Call:
         self.deploy()
@@ -262,13 +283,3 @@ def call_of(stage: Stage, verb: str) -> Call:
     stage.clear()
     make: Callable[[], Call] = getattr(stage, verb)
     return make()
-
-
-def contents(near: redis.Redis, verb: str = "") -> Mapping[str, bytes | None]:
-    """Everything in Redis; for a verb, but for the keys that it writes each time."""
-    keys = sorted(key.decode() for key in near.scan_iter(count=1000))
-    kept = [key for key in keys if not any(part in key for part in MOVING.get(verb, ()))]
-    pipe = near.pipeline(transaction=False)
-    for key in kept:
-        pipe.dump(key)
-    return dict(zip(kept, pipe.execute(), strict=True))

@@ -2,7 +2,7 @@
 -- KEYS[1] prefix
 -- ARGV[1] queue, actor, deployments (map id -> revision: all there were, none of which names the queue), since (microseconds;
 --   no run that was made before waits for the queue anywhere but in its line)
--- Returns removed: whether it is gone; false when something has changed since the caller looked, who looks again then.
+-- Returns removed: whether it is gone (also before this call); false when something changed since the caller looked, who looks again.
 local key, limit = P .. 'queue:' .. A.queue, 'queue:' .. A.queue
 local settings = call('HMGET', key, 'schema', 'needs')
 local needs = newer('queue', settings[1] or nil, settings[2] or nil)
@@ -22,6 +22,7 @@ local function needed()
   end
 end
 
+if call('SISMEMBER', P .. 'queues', A.queue) == 0 then return done({removed = true}) end
 if needed() then return done({removed = false}) end
 even_when_full()
 call('SREM', P .. 'queues', A.queue)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
+from collections.abc import Mapping
 
 import redis
 
@@ -12,12 +13,19 @@ from queues.errors import RedisFailure
 from tests.chaos.links import SWALLOW
 from tests.chaos.proof import Options, Proof
 from tests.chaos.proxy import Proxy, proxied
-from tests.chaos.resent_calls import MOVING, READS, Stage, call_of, contents, every_verb
+from tests.chaos.resent_calls import READS, Stage, call_of, every_verb
 from tests.support.redis_server import RedisServer
 
 TARGET = "every script x executed, reply swallowed, sent again x 200: effects = 1"
 TIMES = 200
 DOOR = "n11"
+MOVING = {
+    "renew": (":leases", ":agents", ":agent:a1", ":rq:worker:a1", ":rq:execution"),
+    "register": (":agents", ":agent:a1", ":rq:worker:a1"),
+    "lead": (":recovery", ":scheduler"),
+    "request": (":wake:a1",),
+}
+"""Keys that a verb writes each time it is sent: deadlines and heartbeats only move on, a wake-up is a hint."""
 
 
 def prove(options: Options) -> Proof:
@@ -67,3 +75,13 @@ def once(proxy: Proxy, stage: Stage, verb: str, *, flush: bool, wrong: list[str]
     return Counter(
         {"replies swallowed": swallowed, "scripts forgotten meanwhile": int(flush), "first effects": int(changed)}
     )
+
+
+def contents(near: redis.Redis, verb: str = "") -> Mapping[str, bytes | None]:
+    """Everything in Redis; for a verb, but for the keys that it writes each time."""
+    keys = sorted(key.decode() for key in near.scan_iter(count=1000))
+    kept = [key for key in keys if not any(part in key for part in MOVING.get(verb, ()))]
+    pipe = near.pipeline(transaction=False)
+    for key in kept:
+        pipe.dump(key)
+    return dict(zip(kept, pipe.execute(), strict=True))
