@@ -212,7 +212,8 @@ class FlowRuns:
             return []
         divisor, rest = common
         newest = (run_id for state in State for run_id in self._newest(state, NAMES_SEARCHED))
-        return [run_id for run_id in newest if int(run_id.replace("-", ""), 16) % divisor == rest]
+        # States are read one after the other: a run that moves meanwhile is met twice.
+        return [run_id for run_id in dict.fromkeys(newest) if int(run_id.replace("-", ""), 16) % divisor == rest]
 
     def _newest(self, state: State, count: int) -> Iterator[str]:
         key = self._keys.state(state)

@@ -9,6 +9,7 @@ from orchestrator.runs import run_name
 from orchestrator.store import runs as store_runs
 from orchestrator.store.runs import Filter
 from queues.runs import NewRun
+from tests.support.deployments import Worker
 
 GROUP = "deployment:f67946e6-6291-5c97-a4e8-3ce5007dd3ea"
 
@@ -44,6 +45,19 @@ def test_an_ambiguous_beginning_lists_the_runs_and_an_unknown_one_names_the_near
     with pytest.raises(NotFound) as unknown:
         store.runs.find("aaaa1111-0000-4000-8000-000000000003")
     assert "aaaa1111-0000-4000-8000-00000000000" in unknown.value.hint
+
+
+def test_a_run_that_is_claimed_while_its_name_is_looked_up_is_one_run(store, monkeypatch):
+    worker, (run,) = Worker(store), make(store)
+    newest = store.runs._newest
+
+    def claimed_after_a_look_at_what_waits(state, count):
+        yield from list(newest(state, count))
+        if state == "QUEUED":
+            worker.start()
+
+    monkeypatch.setattr(store.runs, "_newest", claimed_after_a_look_at_what_waits)
+    assert store.runs.find(run_name(run)).id == run
 
 
 @pytest.mark.parametrize("wanted", ["*", "[a-f]", "../x", "a{b}c", "\0", "é", "", "x" * 300])
