@@ -6,6 +6,7 @@ Works under pytest-xdist: each worker process has a server of its own.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,9 @@ import pytest
 import redis as redis_py
 
 from tests.support.redis_server import RedisServer
+
+# A shell starts what runs in its background with SIGINT ignored, and children inherit that; Ctrl-C is tested too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
