@@ -14,8 +14,9 @@ import click
 from orchestrator.cli.access import client, settings, settings_of_role
 from orchestrator.cli.failures import CommandError
 from orchestrator.cli.frame import group
-from orchestrator.cli.output import Columns, Output, as_json
+from orchestrator.cli.output import Columns, Output, as_json, fields_of
 from orchestrator.cli.run_log import print_line
+from orchestrator.cli.run_rows import LESS_NEEDED, RUNS
 from orchestrator.cli.values import QUEUE, Reference, Whole
 from orchestrator.errors import NotFound
 from queues.errors import UnknownQueue
@@ -105,7 +106,14 @@ def ls(output: Output) -> None:
 def inspect(output: Output, name: str) -> None:
     """Show one agent with the runs it holds."""
     with client() as opened:
-        output.record(opened.get_agent(name))
+        found = opened.get_agent(name)
+    if output.form != "text":
+        output.json(found)
+        return
+    output.record({field: value for field, value in fields_of(found).items() if field != "runs"})
+    if found.runs:
+        output.line(f"\n{output.bold('Runs')}")
+        output.table(found.runs, RUNS, optional=LESS_NEEDED)
 
 
 @agent.command("drain")

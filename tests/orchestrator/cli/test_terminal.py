@@ -11,6 +11,7 @@ import pytest
 import redis as redis_py
 
 from tests.orchestrator.cli.conftest import Headgate
+from tests.support.deployments import spec, start_one
 from tests.support.terminal import Terminal
 from tests.support.waiting import wait_until
 
@@ -37,6 +38,17 @@ def test_a_terminal_of_twenty_columns_gets_whole_lines_and_whole_escapes(headgat
 
 
 @pytest.mark.slow
+def test_the_runs_of_an_agent_keep_what_matters_in_a_narrow_terminal(
+    headgate: Headgate, opened: Any, store: Any
+) -> None:
+    opened.create_from_spec(spec())
+    run = start_one(opened, store)
+    screen = drawn(
+        headgate.with_settings(NO_COLOR="1"), "agent", "inspect", str(opened.get_flow_run(run.id).agent), columns=90
+    )
+    assert f"{run.id[:8]}  {run.name}  score/nightly  Running" in screen and "…" not in screen
+
+
 def test_without_colour_no_escape_is_written(headgate: Headgate) -> None:
     coloured = drawn(headgate.with_settings(TERM="xterm", NO_COLOR=""), "work-queue", "ls")
     assert "\x1b[1mID" in coloured
