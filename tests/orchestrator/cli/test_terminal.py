@@ -37,7 +37,6 @@ def test_a_terminal_of_twenty_columns_gets_whole_lines_and_whole_escapes(headgat
             assert line.count("\x1b[") == 2 * line.count("\x1b[0m"), line
 
 
-@pytest.mark.slow
 def test_the_runs_of_an_agent_keep_what_matters_in_a_narrow_terminal(
     headgate: Headgate, opened: Any, store: Any
 ) -> None:
@@ -49,6 +48,7 @@ def test_the_runs_of_an_agent_keep_what_matters_in_a_narrow_terminal(
     assert f"{run.id[:8]}  {run.name}  score/nightly  Running" in screen and "…" not in screen
 
 
+@pytest.mark.slow
 def test_without_colour_no_escape_is_written(headgate: Headgate) -> None:
     coloured = drawn(headgate.with_settings(TERM="xterm", NO_COLOR=""), "work-queue", "ls")
     assert "\x1b[1mID" in coloured
