@@ -78,6 +78,7 @@ def peaks_seen(folder: Path) -> dict[str, int]:
     return dict(peaks)
 
 
+@pytest.mark.slow
 def test_no_limit_is_exceeded_by_three_agents_while_limits_change(
     installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,6 +103,7 @@ def test_no_limit_is_exceeded_by_three_agents_while_limits_change(
     assert [run for run in order if run in set(runs[0::4])] == runs[0::4], "first come, first served"
 
 
+@pytest.mark.slow
 def test_a_paused_queue_starts_nothing_and_goes_on_when_resumed(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,6 +67,7 @@ def hang(installation: Installation, folder: Path) -> str:
     return run_id
 
 
+@pytest.mark.slow
 def test_a_run_of_a_killed_agent_goes_on_elsewhere_after_its_lease(installation: Installation, tmp_path: Path) -> None:
     installation.start_scheduler()
     agent = installation.start_agent("x", "ml")
@@ -111,6 +112,7 @@ def test_a_killed_supervisor_is_restarted_by_its_keeper(installation: Installati
     assert agent.poll() is None
 
 
+@pytest.mark.slow
 def test_killed_schedulers_and_redis_lose_and_double_nothing(installation: Installation, tmp_path: Path) -> None:
     scheduler = installation.start_scheduler()
     installation.start_agent("x", "ml")

@@ -55,6 +55,7 @@ def test_rq_info_shows_depth_and_agents(installation: Installation) -> None:
     assert any("worker-1" in line and "etl" in line for line in told.splitlines())
 
 
+@pytest.mark.slow
 def test_a_stock_worker_and_an_emptied_queue_lose_no_run(installation: Installation) -> None:
     for _ in range(4):
         installation.run("deployment", "run", "short/d")

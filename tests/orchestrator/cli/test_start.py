@@ -105,6 +105,7 @@ def test_one_command_runs_it_all_and_one_ctrl_c_ends_it_all(alone: Headgate, rol
     assert alone.json("flow-run", "inspect", going)["state"] == "QUEUED"
 
 
+@pytest.mark.slow
 def test_what_dies_is_started_again_with_a_line(alone: Headgate, role: Callable[..., Role]) -> None:
     alone("deployment", "create", alone.write("flows.py", FLOW))
     start = role("start")
@@ -138,6 +139,7 @@ def test_a_single_command_brings_its_redis_and_leaves_the_data(alone: Headgate) 
     assert Path(alone.json("version")["redis_url"].removeprefix("unix://")).parent.stat().st_mode & 0o77 == 0
 
 
+@pytest.mark.slow
 def test_an_agent_becomes_its_keeper_and_holds_the_embedded_redis(alone: Headgate, role: Callable[..., Role]) -> None:
     agent = role("agent", "start", "-q", "ml", "-q", "default", "--name", "a1", "--create-queues")
     agent.waits_for("agent started")

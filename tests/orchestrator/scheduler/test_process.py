@@ -91,6 +91,7 @@ def test_a_signal_ends_it_within_a_second(start, busy, number):
     assert leader(busy) is None
 
 
+@pytest.mark.slow
 def test_a_standby_takes_over_at_once_from_one_that_ends_and_soon_from_one_that_is_killed(start, busy):
     first = start()
     owner = wait_until(lambda: leader(busy), within=20)
