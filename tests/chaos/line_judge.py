@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,13 +34,15 @@ def lines_of(file: Path) -> Iterator[tuple[int, LogRecord]]:
 
 
 def last_lines(folder: Path) -> dict[Attempt, int]:
-    """The last line of each attempt in an agent's spool."""
+    """The last line of each attempt in an agent's spool; files that another agent ships meanwhile are left out."""
     last: dict[Attempt, int] = {}
     for file in folder.iterdir():
         name = SpoolName.parse(file.name)
-        for number, _ in lines_of(file) if name is not None else ():
-            assert name is not None
-            last[name.run_id, name.attempt] = max(number, last.get((name.run_id, name.attempt), 0))
+        if name is None:
+            continue
+        with suppress(FileNotFoundError):
+            for number, _ in lines_of(file):
+                last[name.run_id, name.attempt] = max(number, last.get((name.run_id, name.attempt), 0))
     return last
 
 

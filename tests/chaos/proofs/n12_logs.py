@@ -134,17 +134,21 @@ class Printing:
             return
         self.kills -= 1
         name = self.random.choice(names)
-        supervisor, with_keeper = self.site.supervisor(self.keepers[name]), self.kills % 2 == 0
-        before = self.site.instance(name)
+        keeper, with_keeper = self.keepers[name], self.kills % 2 == 0
+        supervisor, before = self.site.supervisor(keeper), self.site.instance(name)
         if with_keeper:
-            kill_at_one_moment(self.keepers[name])
+            kill_at_one_moment(keeper)
         else:
+            # A new supervisor would ship, and remove, the files that are about to be read.
+            os.kill(keeper.pid, signal.SIGSTOP)
             os.kill(supervisor, signal.SIGKILL)
         wait_until(lambda: not is_running(supervisor))
         self.note_spool(name)
         self.faults["agents killed while a run printed"] += 1
         if with_keeper:
             self.keepers[name] = self.agent(name)
+        else:
+            os.kill(keeper.pid, signal.SIGCONT)
         wait_until(lambda: self.site.instance(name) != before, 60, message=self.site.log_of_agents)
 
     def note_spool(self, name: str) -> None:
