@@ -85,7 +85,7 @@ def unreadable(path: str, error: OSError) -> InvalidFlowFile:
     folder = Path(path).parent
     if isinstance(error, FileNotFoundError):
         there = [entry.name for entry in folder.glob("*.py")] if folder.is_dir() else []
-        return unfit(path, "is not there", did_you_mean(Path(path).name, there))
+        return unfit(path, "is not there", did_you_mean(Path(path).name, there) or "name a Python file (….py)")
     if isinstance(error, IsADirectoryError):
         return unfit(path, "is a folder", in_folder(path))
     return unfit(path, f"can not be read: {error.strerror}", "check the path and its owner")

@@ -69,7 +69,9 @@ def _checked_env(env: "Mapping[str, str] | None") -> dict[str, str]:
     if env is None:
         return {}
     if not hasattr(env, "items"):
-        _refuse("env", f"expected env to be a dict of texts, got {env!r:.80}", 'write env={"NAME": "value"}')
+        _refuse(
+            "env", f"expected flow_runner.env to be a dict of texts, got {env!r:.80}", 'write env={"NAME": "value"}'
+        )
     for name, value in env.items():
         _check_variable(name, value)
     return dict(env)
@@ -78,9 +80,9 @@ def _checked_env(env: "Mapping[str, str] | None") -> dict[str, str]:
 def _check_variable(name: object, value: object) -> None:
     field = f"env.{name}"
     if not isinstance(name, str) or not name or "=" in name or "\0" in name:
-        _refuse("env", f"expected the name of a variable, got {name!r:.80}", "a name is text without = and NUL")
+        _refuse("env", f"expected a name in flow_runner.env, got {name!r:.80}", "a name is text without = and NUL")
     if not isinstance(value, str) or "\0" in value:
-        _refuse(field, f"expected {name} to be text without NUL, got {value!r:.80}", "write the value in quotes")
+        _refuse(field, f"expected flow_runner.{field} to be text, got {value!r:.80}", "write it in quotes, without NUL")
     if len(value) > _LONGEST_VALUE:
         _refuse(field, f"expected at most {_LONGEST_VALUE} characters in {name}, got {len(value)}", "put it in a file")
     if name in _DENIED:
@@ -98,7 +100,7 @@ def _checked_path(field: str, value: "str | os.PathLike[str] | None") -> str | N
     except TypeError:
         text = ""
     if not isinstance(text, str) or not text.strip() or "\0" in text:
-        _refuse(field, f"expected {field} to be a path, got {value!r:.80}", "leave it out for the default")
+        _refuse(field, f"expected flow_runner.{field} to be a path, got {value!r:.80}", "leave it out for the default")
     return os.path.expanduser(text)  # noqa: PTH111  (pathlib costs as much as a bare interpreter's start)
 
 
@@ -106,4 +108,4 @@ def _refuse(field: str, message: str, hint: str) -> "NoReturn":
     # Imported only here: the errors' module costs more than the whole start of a flow's process.
     from orchestrator.errors import InvalidDeployment
 
-    raise InvalidDeployment(f"flow_runner: {message}", field=f"flow_runner.{field}", hint=hint)
+    raise InvalidDeployment(message, field=f"flow_runner.{field}", hint=hint)

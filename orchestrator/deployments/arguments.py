@@ -154,13 +154,18 @@ def checked_schedules(spec: DeploymentSpec) -> list[Schedule]:
         raise InvalidDeployment("expected schedule or schedules, got both", field="schedule", hint="keep schedules=[…]")
     if lone is not None and not isinstance(lone, Schedule):
         forms = "IntervalSchedule(…), CronSchedule(…) or RRuleSchedule(…)"
-        several = "use schedules=[…] for several" if isinstance(lone, list | tuple) else None
-        raise refused("schedule", forms, lone, several)
+        instead = "use schedules=[…] for several" if isinstance(lone, list | tuple) else None
+        if isinstance(lone, str):
+            instead = f"write schedule=CronSchedule({shown(lone)})"
+        raise refused("schedule", forms, lone, instead)
     if lone is not None:
         return [lone]
     given = [] if spec.schedules is None else spec.schedules
-    if not isinstance(given, list | tuple) or not all(isinstance(one, Schedule) for one in given):
+    if not isinstance(given, list | tuple):
         raise refused("schedules", "a list of schedules", given)
+    for place, one in enumerate(given):
+        if not isinstance(one, Schedule):
+            raise refused(f"schedules[{place}]", "a schedule such as CronSchedule(…)", one)
     if len(given) > MOST_SCHEDULES:
         raise InvalidDeployment(f"expected at most {MOST_SCHEDULES} schedules, got {len(given)}", field="schedules")
     return list(given)
@@ -172,9 +177,10 @@ def checked_tags(tags: object) -> list[str]:
         return []
     if not isinstance(tags, list | tuple | set | frozenset):
         raise refused("tags", "a list of names such as ['ml']", tags)
-    for tag in tags:
+    for place, tag in enumerate(tags):
         if not isinstance(tag, str) or not NAME.fullmatch(tag):
-            raise refused("tags", f"names: {NAME_RULE}", tag, suggestion(tag))
+            field = f"tags[{place}]" if isinstance(tags, list | tuple) else "tags"
+            raise refused(field, NAME_RULE, tag, suggestion(tag))
     if len(tags) > MOST_TAGS:
         raise InvalidDeployment(f"expected at most {MOST_TAGS} tags, got {len(tags)}", field="tags")
     return list(dict.fromkeys(sorted(tags) if isinstance(tags, set | frozenset) else tags))

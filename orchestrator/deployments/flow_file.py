@@ -158,7 +158,10 @@ def flows_of(names: Mapping[str, Any]) -> dict[str, Flow]:
 
 
 def chosen(names: Mapping[str, Any], flow_name: str | None, path: str) -> tuple[str, Flow]:
-    """The function's name and the flow that is meant: by function, by the flow's own name, or the only one there is."""
+    """The function's name and the flow that is meant: by function, by the flow's own name, or the only one there is.
+
+    An error about `flow_name` names no file as its place: what has to be changed is the deployment.
+    """
     flows = flows_of(names)
     file = os.path.basename(path)
     if not flows:
@@ -173,19 +176,17 @@ def chosen(names: Mapping[str, Any], flow_name: str | None, path: str) -> tuple[
     there = ", ".join(flows)
     if flow_name is None:
         message = f"there are {len(flows)} flows in {file}: {there}"
-        raise InvalidFlowFile(
-            message, code="several-flows", file=path, field="flow_name", hint="choose with flow_name="
-        )
+        raise InvalidFlowFile(message, code="several-flows", field="flow_name", hint="choose with flow_name=")
     by_own_name = {flow.name: function for function, flow in flows.items()}
     function = flow_name if flow_name in flows else by_own_name.get(flow_name)
     if function is not None:
         return function, flows[function]
     if flow_name in names:
         message = f"{flow_name} in {file} is a {type(names[flow_name]).__name__}, not a flow"
-        raise InvalidFlowFile(message, code="not-a-flow", file=path, field="flow_name", hint=f"flows there: {there}")
+        raise InvalidFlowFile(message, code="not-a-flow", field="flow_name", hint=f"flows there: {there}")
     hint = did_you_mean(flow_name, [*flows, *by_own_name]) or f"flows there: {there}"
     message = f"there is no flow {shown(flow_name)} in {file}"
-    raise InvalidFlowFile(message, code="no-flow", file=path, field="flow_name", hint=hint)
+    raise InvalidFlowFile(message, code="no-flow", field="flow_name", hint=hint)
 
 
 def named_in(names: Mapping[str, Any], flow: Flow) -> str | None:

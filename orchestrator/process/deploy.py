@@ -60,9 +60,7 @@ def answered(path: str) -> dict[str, Any]:
             refuse_doubles(own, specs)
             notes = [note for spec in own for note in warnings(spec)]
             return {"specs": specs, "warnings": [*notes, *others(path, declared)]}
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
+    except BaseException as error:  # a KeyboardInterrupt is the file's own: Ctrl-C does not reach this session
         return {"error": explained(error, path)}
 
 

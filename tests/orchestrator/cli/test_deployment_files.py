@@ -12,7 +12,8 @@ import pytest
 from tests.orchestrator.cli.conftest import Headgate
 
 HEAD = (
-    "from datetime import timedelta\nfrom orchestrator import flow\n"
+    "from datetime import timedelta; from orchestrator.flow_runners import SubprocessFlowRunner\n"
+    "from orchestrator import flow, task\n"
     "from orchestrator.deployments import DeploymentSpec\nfrom orchestrator.schedules import CronSchedule\n"
 )
 FLOW = HEAD + "@flow\ndef main(n: int = 1): ...\n"
@@ -43,6 +44,20 @@ WRONG_TYPES = {
     deployed("flow=main, schedule={'cron': '@daily'}"): r":7: .*schedule to be IntervalSchedule.*, got \{'cron'",
     deployed("flow=main, work_queue=3"): r":7: .*work_queue to be 1 to 128 .*, got 3",
     deployed("flow='main'"): r":7: .*flow to be a function under @flow, got 'main'; to name a file",
+    deployed("flow=main, concurrency_limit=2.0"): r":7: .*concurrency_limit to be a whole number .*, got 2\.0",
+    deployed("flow=main, tags=['ml', 3]"): r":7: expected tags\[1\] to be 1 to 128 .*, got 3",
+    deployed("flow=main, schedule='0 9 * * *'"): r":7: .*, got '0 9 .*'; write schedule=CronSchedule\('0 9 \* \* \*'\)",
+    deployed(
+        "flow=main, schedules=[CronSchedule('@daily'), 3]"
+    ): r":7: expected schedules\[1\] to be a schedule.*got 3",
+    deployed("flow=main, flow_runner=SubprocessFlowRunner(env={'A': 1})"): (
+        r":7: expected flow_runner\.env\.A to be text, got 1; write it in quotes"
+    ),
+    deployed("flow=main, parameters={'n': True}"): r":7: parameters: parameter n: expected int, got True",
+}
+NAMES = {
+    deployed(f"flow=main, work_queue={name!r}"): r":7: expected work_queue to be 1 to 128 of a-z 0-9 \. _ - .*, got '"
+    for name in ("a\0b", "", " ", "a b", "../x", "a{b}c", "*", "x" * 129, "\N{ROCKET}", "Q")
 }
 DOUBLES = {
     GOOD + GOOD.splitlines()[-1] + "\n": r":8: name: main/good is declared twice, in lines 7 and 8",
@@ -59,12 +74,18 @@ LOCATIONS = {
     located("os:system"): r":5: expected flow_location to be a path without the flow's name, got 'os:system'",
     located("flow.py:f()"): r":5: expected flow_location to be a path without .*got 'flow\.py:f\(\)'; use flow_name",
     located("plain.py"): r"plain\.py: there is no flow in plain\.py",
-    located("two.py"): r"two\.py: flow_name: there are 2 flows in two\.py: a, b; choose with flow_name=",
+    located("two.py"): r":5: flow_name: there are 2 flows in two\.py: a, b; choose with flow_name=",
+    located("two.py").replace("name='d'", "flow_name='c', name='d'"): (
+        r":5: flow_name: there is no flow 'c' in two\.py; flows there: a, b"
+    ),
 }
 TIME_LIMITS = {
     deployed(f"flow=main, timeout_seconds={text}"): f":7: {TIMES}" for text in ("0", "-5", "'1h30'", "'PT1H'")
 }
 TIME_LIMITS |= {deployed(f"flow=main, timeout_seconds={text}"): f":7: {TIMES}" for text in ("float('inf')", "1e9")}
+TIME_LIMITS[FLOW + "@flow(timeout_seconds='1h30')\ndef late(): ...\n"] = (
+    r":7: ValueError: flow late: expected timeout_seconds to be a number of seconds above 0, got '1h30'"
+)
 TIME_LIMITS |= {deployed("flow=main, timeout_seconds=timedelta(days=31)"): f":7: {TIMES}.*got datetime.timedelta"}
 RETRIES = {
     deployed("flow=main, retries=10**9"): r":7: expected retries to be a whole number from 0 to 10000, got 1000000000",
@@ -72,6 +93,11 @@ RETRIES = {
     deployed("flow=main, retries=3, retry_delay_seconds=-1"): r":7: .*retry_delay_seconds to be seconds from 0\.1 ",
     deployed("flow=main, retry_jitter_factor=2"): r":7: DeploymentSpec has no argument 'retry_jitter_factor'",
     deployed("flow=main, retry_on=['NoSuch']"): r":7: DeploymentSpec has no argument 'retry_on'; arguments are",
+    FLOW + "@task(retries=10**9)\ndef t(): ...\n": (
+        r":7: ValueError: task t: expected retries to be a whole number from 0 to 10000, got 1000000000\n +@task"
+    ),
+    FLOW + "@task(retry_delay_seconds=-1)\ndef t(): ...\n": r":7: .* from 0 to 2592000, got -1",
+    FLOW + "@task(retry_jitter_factor=2)\ndef t(): ...\n": r":7: .*option 'retry_jitter_factor' is not available",
 }
 PARAMETERS = {
     deployed("flow=main", FLOW.replace("= 1", "= 'x'")): r":7: .*default of parameter n: expected int, got \"x\"",
@@ -86,6 +112,7 @@ OLDER = {
 }
 KINDS = {
     "syntax": SYNTAX,
+    "names": NAMES,
     "types": WRONG_TYPES,
     "doubles": DOUBLES,
     "locations": LOCATIONS,
@@ -96,20 +123,41 @@ KINDS = {
 }
 
 
+def beside_good_ones(headgate: Headgate) -> None:
+    """The files that the bad ones name."""
+    headgate.write("plain.py", "def f(): ...\n")
+    headgate.write("two.py", "from orchestrator import flow\n@flow\ndef a(): ...\n@flow\ndef b(): ...\n")
+    (headgate.folder / "link.py").symlink_to(Path(os.__file__))
+
+
+def refuse(headgate: Headgate, text: str, said: str) -> None:
+    """Deploy a bad file, with leave to make queues; it is told in one sentence at its place."""
+    answer = headgate("deployment", "create", headgate.write("bad.py", text), "--create-queues", code=2)
+    assert re.match(f"Error: .*{said}", answer.err, re.DOTALL), answer.err
+    assert answer.out == ""
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"syntax"}))
+def test_each_kind_of_bad_file_is_told_with_its_line_and_changes_nothing(
+    headgate: Headgate, contents: Any, kind: str
+) -> None:
+    beside_good_ones(headgate)
+    before = contents()
+    refuse(headgate, *next(iter(KINDS[kind].items())))
+    assert contents() == before
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_file_that_can_not_be_meant_is_told_with_its_line_and_changes_nothing(
     headgate: Headgate, contents: Any, kind: str
 ) -> None:
     headgate("deployment", "create", headgate.write("good.py", GOOD))
-    headgate.write("plain.py", "def f(): ...\n")
-    headgate.write("two.py", "from orchestrator import flow\n@flow\ndef a(): ...\n@flow\ndef b(): ...\n")
-    (headgate.folder / "link.py").symlink_to(Path(os.__file__))
+    beside_good_ones(headgate)
     before = contents()
     for text, said in KINDS[kind].items():
-        answer = headgate("deployment", "create", headgate.write("bad.py", text), code=2)
-        assert re.match(f"Error: .*{said}", answer.err, re.DOTALL), answer.err
-        assert answer.out == "" and contents() == before
+        refuse(headgate, text, said)
+        assert contents() == before
 
 
 BYTES = {
@@ -157,6 +205,16 @@ def test_a_name_that_differs_by_case_from_one_of_another_file_names_both_places(
         in answer.err
     )
     assert "`headgate deployment delete main/good`" in answer.err and contents() == before
+
+
+def test_a_deployment_of_a_newer_version_is_refused_with_the_version_it_needs(
+    headgate: Headgate, deployed: Any, contents: Any
+) -> None:
+    made = deployed.get_deployment("nightly")
+    deployed.store.scripts.redis.hset(deployed.store.keys.deployment(made.id), mapping={"schema": "9", "needs": "3.1"})
+    before = contents()
+    answer = headgate("deployment", "run", "nightly", code=1)
+    assert "needs headgate >= 3.1" in answer.err and answer.out == "" and contents() == before
 
 
 @pytest.mark.slow
