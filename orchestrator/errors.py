@@ -43,8 +43,8 @@ class InvalidSettings(Invalid):
 
     code = "settings"
 
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(problems), hint="correct it, or unset it to use its default")
+    def __init__(self, problems: Sequence[str], *, hint: str = "correct it, or unset it to use its default") -> None:
+        super().__init__("\n".join(problems), hint=hint)
         self.problems = tuple(problems)
 
 

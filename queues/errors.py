@@ -11,6 +11,9 @@ class HeadgateQueueError(Exception):
 class InvalidAddress(HeadgateQueueError):
     """A Redis URL can not be read; the text never repeats what may be a password."""
 
+    field = "redis_url"
+    hint = "`headgate config view` shows where it was set"
+
 
 class RedisFailure(HeadgateQueueError):
     """Redis can not be used: `code` names the case for machines, `hint` says what to do; no text holds a password."""
@@ -124,10 +127,11 @@ class UnknownQueue(HeadgateQueueError):
     """No work queue has this name or id; `nearest` is the existing name that looks most like it."""
 
     def __init__(self, name: str, nearest: str | None = None) -> None:
-        hint = f"; did you mean {nearest!r}?" if nearest else ""
-        super().__init__(f"there is no work queue {name!r}{hint}")
+        meant = f"; did you mean {nearest!r}?" if nearest else ""
+        super().__init__(f"there is no work queue {name!r}{meant}")
         self.name = name
         self.nearest = nearest
+        self.hint = "" if nearest else "`headgate work-queue ls` lists all, `headgate work-queue create NAME` makes one"
 
 
 class AmbiguousQueue(HeadgateQueueError):
@@ -145,6 +149,10 @@ class QueueExists(HeadgateQueueError):
     def __init__(self, name: str) -> None:
         super().__init__(f"the work queue {name!r} exists already")
         self.name = name
+        self.hint = (
+            f"`headgate work-queue inspect {name}` shows it, "
+            f"`headgate work-queue set-concurrency-limit {name} LIMIT` changes its limit"
+        )
 
 
 class UnknownRun(HeadgateQueueError):

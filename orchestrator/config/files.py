@@ -14,6 +14,8 @@ from orchestrator.errors import InvalidSettings
 LARGEST_BYTES = 1 << 20
 LONGEST_PASSWORD = 4096
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+SHOWN = re.compile(r"\[[\w. -]*|[a-z_]+ *= *", re.ASCII)
+TOML_HINT = 'one setting a line, and text in quotes, as in redis_url = "redis://host"'
 PLACE = re.compile(r" \(at line (\d+), column (\d+)\)$")
 
 
@@ -70,8 +72,15 @@ def parse_toml(text: str, path: Path) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         said = str(error)
         found = PLACE.search(said)
-        place = f":{found[1]}:{found[2]}" if found else f":{text.count(chr(10)) + 1}"
-        raise InvalidSettings([f"{path}{place}: {PLACE.sub('', said)}"]) from error
+        line, column = (int(found[1]), int(found[2])) if found else (text.count("\n") + 1, 1)
+        problem = f"{path}:{line}:{column}: {PLACE.sub('', said)}{pointed_at(text, line, column)}"
+        raise InvalidSettings([problem], hint=TOML_HINT) from error
+
+
+def pointed_at(text: str, line: int, column: int) -> str:
+    """The line with a caret below the place, as far as it is a name: what follows may be a password."""
+    begins = SHOWN.match(text.split("\n")[line - 1])
+    return f"\n{begins[0]}…\n{' ' * min(column - 1, len(begins[0]))}^" if begins else ""
 
 
 def toml_text(tables: Mapping[str, Any], path: tuple[str, ...] = ()) -> str:

@@ -169,7 +169,7 @@ def read(name: str, raw: Any, spelled: str, problems: list[str]) -> dict[str, An
         return {name: parse(name, raw)}
     except ValueError as error:
         # Whatever stands where the address of Redis belongs may hold a password.
-        found = "something else" if name == "redis_url" else shown(raw)
+        found = "something else" if name == "redis_url" and str(raw).strip() else shown(raw)
         problems.append(f"expected {spelled} to be {error}, got {found}")
         return {}
 

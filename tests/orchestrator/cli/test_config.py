@@ -150,6 +150,7 @@ def test_a_broken_settings_file_is_told_with_its_line_by_every_command(alone: He
     file_of(alone).parent.mkdir()
     file_of(alone).write_text("active = default\n")
     error = alone("work-queue", "ls", "-o", "json", code=2).error()
-    assert (error["code"], error["message"]) == ("settings", f"{file_of(alone)}:1:10: Invalid value")
+    told = f"{file_of(alone)}:1:10: Invalid value\nactive = …\n         ^"
+    assert (error["code"], error["message"]) == ("settings", told) and "text in quotes" in str(error["hint"])
     assert f"{file_of(alone)}:1:10" in alone("config", "set", "kill_seconds", "6", code=2).err
     assert file_of(alone).read_text() == "active = default\n"

@@ -92,7 +92,17 @@ def test_programs_are_told_the_code_and_the_hint(offline: Headgate) -> None:
 )
 def test_an_address_that_is_none_is_exit_2_without_its_password(headgate: Headgate, address: str) -> None:
     answer = headgate.with_settings(HEADGATE_REDIS_URL=address)("work-queue", "ls", code=2)
-    assert "s3cret" not in answer.err and "expected" in answer.err
+    assert "s3cret" not in answer.err and "expected" in answer.err and answer.out == ""
+
+
+def test_an_address_that_can_not_be_read_names_the_setting_and_where_to_look(headgate: Headgate) -> None:
+    answer = headgate.with_settings(HEADGATE_REDIS_URL="redis://localhost:6379/first")("work-queue", "ls", code=2)
+    assert answer.err == (
+        "Error: redis_url: expected the db to be a number from 0 on, got something else behind the last /; "
+        "`headgate config view` shows where it was set\n"
+    )
+    empty = headgate.with_settings(HEADGATE_REDIS_URL="")("work-queue", "ls", code=2)
+    assert "expected HEADGATE_REDIS_URL to be set to something or not set at all, got ''" in empty.err
 
 
 def test_every_wrong_setting_is_told_at_once(headgate: Headgate) -> None:

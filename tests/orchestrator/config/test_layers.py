@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.config import Settings
+from orchestrator.config.files import parse_toml
 from orchestrator.errors import InvalidSettings, NotFound
 from queues.address import parse_url
 
@@ -145,3 +146,21 @@ def test_a_password_file_goes_with_an_address_without_a_password(home: dict[str,
     given = {"HEADGATE_REDIS_PASSWORD_FILE": "/x"} | ({"HEADGATE_REDIS_URL": url} if url else {})
     (problem,) = problems(home | given)
     assert "expected HEADGATE_REDIS_URL to be an address without a password" in problem and "one@" not in problem
+
+
+@pytest.mark.parametrize(
+    "text, shown",
+    [
+        ("redis_url = redis://:s3cret@h\n", "redis_url = …\n            ^"),
+        ("kill_seconds = 6\nkill_seconds = 7\n", "kill_seconds = …\n               ^"),
+        ("[profiles.lab\nx = 1\n", "[profiles.lab…\n             ^"),
+        ('redis_url = """\ns3cret" x\n', ""),
+        ("s3cret\n", ""),
+    ],
+)
+def test_a_broken_line_is_pointed_at_and_no_value_is_shown(tmp_path: Path, text: str, shown: str) -> None:
+    with pytest.raises(InvalidSettings) as caught:
+        parse_toml(text, tmp_path / "config.toml")
+    problem, _, pointed = caught.value.problems[0].partition("\n")
+    assert problem.startswith(f"{tmp_path}/config.toml:") and pointed.rstrip("\n") == shown.rstrip("\n")
+    assert "s3cret" not in str(caught.value)
