@@ -24,7 +24,7 @@ class AgentNameTaken(AgentError):
 
     def __init__(self, name: str, host: str, pid: int, *, cloned: bool = False) -> None:
         super().__init__(f"the name {name!r} is held by a living agent on {host} (pid {pid})")
-        self.hint = "give this one another --name, or stop the other with `headgate agent stop`"
+        self.hint = f"give this one another --name, or stop the other with `headgate agent stop {name}`"
         if cloned:
             self.hint = f"another machine or container is called {host} too (a clone?): {self.hint}"
 

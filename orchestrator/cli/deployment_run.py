@@ -59,9 +59,12 @@ def run(
         return
     with client() as opened:
         made = opened.run_deployment(name, parameters, at=at)
-        due = f", due {output.cell(at)}" if at else ""
+        passed = at is not None and at <= datetime.now(UTC)
+        due = f", due {output.cell(at)}" if at and not passed else ""
         told = f"Created flow run {made.name}, id {made.id}, on work queue {made.work_queue}{due}"
         output.done({"id": made.id, "name": made.name}, told)
+        if passed:
+            output.note(f"Warning: {output.cell(at)} has passed, so it is due at once")
         say_what_is_missing(output, opened, made.work_queue)
         if watch:
             from orchestrator.cli.run_watch import follow_to_the_end

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import click
 
+from orchestrator.cli import slips
 from orchestrator.cli.surroundings import missing
 from orchestrator.errors import shown
 
@@ -147,20 +148,18 @@ def usage_failure(error: click.ClickException) -> Failure:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         return Failure(2, "help", error.message)
     if isinstance(error, click.exceptions.NoSuchCommand):
-        return Failure(
-            2, "usage", f"unknown command {shown(error.command_name)}", None, meant(error.possibilities) or see
-        )
+        hint = slips.of_command(error.command_name, error.possibilities, context) if context else None
+        return Failure(2, "usage", f"unknown command {shown(error.command_name)}", None, hint or see)
     if isinstance(error, click.exceptions.NoSuchOption):
-        near = meant(error.possibilities)
-        if error.option_name == "--profile":
-            near = "it stands before the command: `headgate --profile NAME …`"
-        return Failure(2, "usage", f"unknown option {shown(error.option_name)} of `{command}`", None, near or see)
+        hint = slips.of_option(error.option_name, error.possibilities, context) if context else None
+        return Failure(2, "usage", f"unknown option {shown(error.option_name)} of `{command}`", None, hint or see)
     if isinstance(error, click.exceptions.MissingParameter):
         field = field_of(error.param) if error.param else None
         return Failure(2, "usage", f"`{command}` needs {field or 'a value'}", field, see)
     if isinstance(error, click.exceptions.BadParameter):
         return Failure(2, "invalid", error.message.rstrip("."), field_of(error.param) if error.param else None, None)
-    return Failure(2, "usage", error.message.rstrip("."), None, see)
+    hint = slips.of_surplus(error.message, context) if context else None
+    return Failure(2, "usage", error.message.rstrip("."), None, hint or see)
 
 
 def field_of(parameter: click.Parameter) -> str:
@@ -170,11 +169,6 @@ def field_of(parameter: click.Parameter) -> str:
         if isinstance(parameter, click.Option)
         else (parameter.metavar or parameter.name or "").upper()
     )
-
-
-def meant(names: Sequence[str] | None) -> str | None:
-    """`Did you mean …?` for the nearest names."""
-    return f"Did you mean {' or '.join(f'`{name}`' for name in names)}?" if names else None
 
 
 def masked(text: str) -> str:

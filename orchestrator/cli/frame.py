@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.cli.output import FORMS, Output
+from orchestrator.cli.slips import NUMBER
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -37,6 +38,19 @@ class Command(click.Command):
                 )
             )
         self.params.append(debug_option())
+
+    def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
+        """Parses; a number below zero is a value that some argument refuses, not an option, and no error is nowhere."""
+        try:
+            return super().parse_args(context, list(arguments))
+        except click.exceptions.NoSuchOption as error:
+            if not NUMBER.match(error.option_name):
+                raise
+            context.ignore_unknown_options = True
+            return super().parse_args(context, arguments)
+        except click.UsageError as error:
+            error.ctx = error.ctx or context
+            raise
 
 
 class Group(click.Group):

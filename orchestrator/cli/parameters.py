@@ -13,6 +13,7 @@ from orchestrator.cli.failures import CommandError
 from orchestrator.errors import shown
 
 LARGEST_BYTES = 512 * 1024
+WHOLE_FORMS = """as in --params '{"date": "2026-03-01"}', or --params - < FILE"""
 DEEPEST = 32
 """Well below the 64 levels of the wire to the flow's process, which wraps parameters in maps of its own."""
 LOOKS_LIKE_JSON = ("{", "[", '"')
@@ -38,9 +39,7 @@ def whole_parameters(text: str) -> dict[str, Any]:
     """The JSON object of `--params`; `-` reads it from stdin."""
     value = from_json("--params", sys.stdin.read(LARGEST_BYTES + 1) if text == "-" else text)
     if not isinstance(value, dict):
-        raise refused(
-            "--params", f"expected a JSON object, got {shown(text)}", 'as in --params \'{"date": "2026-03-01"}\''
-        )
+        raise refused("--params", f"expected a JSON object, got {shown(text)}", WHOLE_FORMS)
     return value
 
 
@@ -83,7 +82,8 @@ def from_json(field: str, text: str) -> Any:
         return strict(text)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno}"
-        raise refused(field, f"expected JSON, got {shown(text)}: {error.msg} at {where}", None) from None
+        hint = WHOLE_FORMS if field == "--params" else None
+        raise refused(field, f"expected JSON, got {shown(text)}: {error.msg} at {where}", hint) from None
     except RecursionError:
         raise too_deep(field) from None
     except ValueError as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.moments import moment_of, seconds_of
+from orchestrator.cli.moments import moment_of, seconds_of, spoken
 from orchestrator.errors import shown
 
 if TYPE_CHECKING:
@@ -41,7 +41,10 @@ class Name(Named):
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> str:
         """Refuses anything that could not be a name."""
         if not NAME.fullmatch(value):
-            self.fail(f"expected a name ({NAME_RULE}), got {shown(value)}", parameter, context)
+            several = (
+                "; give the option once for each name" if "," in value and getattr(parameter, "multiple", 0) else ""
+            )
+            self.fail(f"expected a name ({NAME_RULE}), got {shown(value)}{several}", parameter, context)
         return str(value)
 
 
@@ -87,7 +90,7 @@ class Duration(click.ParamType[float]):
         """Reads the text; refuses what is out of range."""
         seconds = value if isinstance(value, int | float) else seconds_of(value)
         if seconds is None or not math.isfinite(seconds) or not self.low <= seconds <= self.high:
-            allowed = f"from {self.low:g} to {self.high:g} seconds, as in 90, 90s, 5m, 1h30m, 2d"
+            allowed = f"from {self.low:g} s to {spoken(self.high)}, as in 90, 90s, 5m, 1h30m, 2d"
             self.fail(f"expected a duration {allowed}, got {shown(str(value))}", parameter, context)
         return float(seconds)
 
@@ -117,7 +120,8 @@ class OneOf(click.ParamType[str]):
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> str:
         """Answers the word as it is written in the list."""
         if value.upper() not in self.words:
-            self.fail(f"expected one of {', '.join(self.words)}, got {shown(value)}", parameter, context)
+            several = "; give the option once for each" if "," in value and getattr(parameter, "multiple", 0) else ""
+            self.fail(f"expected one of {', '.join(self.words)}, got {shown(value)}{several}", parameter, context)
         return str(value.upper())
 
     def shell_complete(

@@ -22,6 +22,7 @@ LARGEST_SPEC = 256 << 10
 SPECS_CACHED = 1_000
 
 OUTDATED = "outdated"
+FILE_HINT = "`headgate deployment create FILE` reads a file and prints the names of what can be run"
 """The status of an apply that was made from a revision which another apply has replaced: nothing was written."""
 
 Spec = Mapping[str, Any]
@@ -140,7 +141,7 @@ class Deployments:
         if len(alone) > 1:
             raise ambiguous("deployment", wanted, alone, "give the flow too, as in flow/name")
         wanted = next(iter(alone), wanted)
-        found = self.get(pick("deployment", wanted, named))
+        found = self.get(pick("deployment", wanted, named, FILE_HINT if wanted.endswith(".py") else None))
         return found if found is not None else self.find(wanted)
 
     def get(self, deployment_id: str) -> DeploymentRecord | None:

@@ -12,7 +12,7 @@ NEAREST = 3
 LISTED = 10
 
 
-def pick(kind: str, wanted: str, named: Mapping[str, str]) -> str:
+def pick(kind: str, wanted: str, named: Mapping[str, str], hint: str | None = None) -> str:
     """Find the id among name -> id. Raises NotFound with the nearest three names, Ambiguous with the list."""
     if wanted in named:
         return named[wanted]
@@ -21,7 +21,7 @@ def pick(kind: str, wanted: str, named: Mapping[str, str]) -> str:
     if len(fitting) > 1:
         raise ambiguous(kind, wanted, fitting)
     if not fitting:
-        raise not_found(kind, wanted, named)
+        raise not_found(kind, wanted, named, hint)
     return named[fitting[0]]
 
 

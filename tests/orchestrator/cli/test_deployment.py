@@ -44,6 +44,7 @@ BAD_FILES = {
     ),
     "missing import": ("x = 1\nimport nosuchmodule\n", r"bad\.py:2: there is no module 'nosuchmodule'; install .*"),
     "raises": ("def f():\n    raise ValueError('boom')\nf()\n", r"bad\.py:2: ValueError: boom"),
+    "interrupts": ("raise KeyboardInterrupt\n", r"bad\.py:1: KeyboardInterrupt"),
     "exits": ("import sys\nsys.exit(3)\n", r"bad\.py:2: the file called exit\(3\).*__main__"),
     "dies": (
         "import os\nos._exit(3)\n",
@@ -157,11 +158,12 @@ def test_deployments_are_listed_inspected_and_deleted(headgate: Headgate, opened
 
 
 def test_an_unknown_deployment_is_answered_with_the_nearest(headgate: Headgate, opened: Any, contents: Any) -> None:
-    opened.create_from_spec(spec())
+    opened.create_from_specs([spec(name=name) for name in ("nightly", "hourly", "weekly", "by-hand")])
     before = contents()
     for verb, *more in (["inspect"], ["run"], ["delete"], ["preview"], ["pause"], ["set-work-queue", "default"]):
         answer = headgate("deployment", verb, "score/nihgtly", *more, code=3)
-        assert "there is no deployment 'score/nihgtly'" in answer.err and "score/nightly" in answer.err
+        said = r"Error: there is no deployment 'score/nihgtly'; the nearest are score/nightly, score/\w+, score/\w+\n"
+        assert re.fullmatch(said, answer.err) and answer.out == ""
     assert contents() == before
 
 
@@ -191,27 +193,43 @@ def test_parameters_come_from_stdin_and_a_run_may_be_for_later(headgate: Headgat
     assert (run.state, dict(run.parameters)) == ("SCHEDULED", {"a": [1]})
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["-p", "x"],
-        ["-p", "a=NaN"],
-        ["--params", "[1]"],
-        ["--timeout", "3"],
-        ["--here", "--watch"],
-        ["--at", "tomorrow"],
-        ["--in", "-5m"],
-        ["--at", "17:30", "--in", "5m"],
-    ],
-)
-def test_a_run_asked_for_wrongly_is_refused_without_redis(offline: Headgate, words: list[str]) -> None:
-    assert offline("deployment", "run", "score/nightly", *words, code=2).err.startswith(f"Error: {words[0]}"[:9])
+TIME = "expected a time such as 2026-03-01T09:00:00Z, "
+WRONGLY_ASKED = [
+    (["-p", "x"], "-p (number 1): expected key=value, got 'x'; as in -p date=2026-03-01"),
+    (["-p", "a=NaN"], "-p (number 1): expected a finite number, got NaN"),
+    (["-p", 'a={"b": }'], "-p (number 1): expected JSON, got '{\"b\": }': Expecting value at line 1 column 7"),
+    (["--params", "[1]"], "--params: expected a JSON object, got '[1]'; as in --params '{"),
+    (["--params", "@p.json"], "--params: expected JSON, got '@p.json': Expecting value at line 1 column 1; as in "),
+    (["--timeout", "3"], "--timeout: only a watched run can time out; add --watch"),
+    (["--here", "--watch"], "--here: it runs now and is watched anyway; leave out"),
+    (["--at", "tomorrow"], f"--at: {TIME}"),
+    (["--in", "-5m"], "--in: expected a duration from 0 s to 366 d, as in 90, 90s, 5m, 1h30m, 2d, got '-5m'"),
+    (["--at", "17:30", "--in", "5m"], "--in: --at says already when it runs; leave out one of them"),
+]
+
+
+@pytest.mark.parametrize("words, said", WRONGLY_ASKED)
+def test_a_run_asked_for_wrongly_is_refused_without_redis(offline: Headgate, words: list[str], said: str) -> None:
+    answer = offline("deployment", "run", "score/nightly", *words, code=2)
+    assert answer.err.startswith(f"Error: {said}") and answer.err.count("\n") == 1 and answer.out == ""
+
+
+def test_a_time_that_has_passed_is_said_and_a_file_is_told_from_a_deployment(headgate: Headgate, opened: Any) -> None:
+    opened.create_from_spec(spec())
+    made = headgate("deployment", "run", "nightly", "--at", "2020-01-01T00:00:00Z")
+    assert made.err.startswith("Warning: 2020-01-01T00:00:00Z has passed, so it is due at once")
+    assert "`headgate deployment create FILE` reads a file" in headgate("deployment", "run", "flows.py", code=3).err
 
 
 def test_parameters_that_do_not_fit_make_no_run(headgate: Headgate, contents: Any) -> None:
-    headgate("deployment", "create", headgate.write("flows.py", FILE))
+    strict = "@flow\ndef strict(day: str): ...\nDeploymentSpec(flow=strict, name='by-hand')\n"
+    headgate("deployment", "create", headgate.write("flows.py", FILE + strict))
     before = contents()
-    for pair in ("rows=many", "colour=red"):
-        error = headgate("deployment", "run", "main/monthly", "-p", pair, "-o", "json", code=2).error()
-        assert error["code"] == "parameters" and pair.split("=")[0] in error["message"]
+    for words, said in (
+        (["main/monthly", "-p", "rows=many"], 'parameter rows: expected int, got "many"'),
+        (["main/monthly", "-p", "colour=red"], "parameter colour: unknown, the flow takes date, rows"),
+        (["strict/by-hand"], "parameter day: missing"),
+    ):
+        error = headgate("deployment", "run", *words, "-o", "json", code=2).error()
+        assert (error["code"], error["field"], error["message"]) == ("parameters", "parameters", said)
     assert contents() == before and json.loads(headgate("flow-run", "ls", "-o", "json").out) == []

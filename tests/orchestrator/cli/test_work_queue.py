@@ -45,10 +45,8 @@ def test_an_unknown_queue_is_answered_with_the_nearest_name(headgate: Headgate, 
     for verb in (["inspect"], ["pause"], ["preview"]):
         answer = headgate("work-queue", *verb, "trainig", code=3)
         assert answer.out == "" and "'trainig'" in answer.err and "training" in answer.err
-    assert (
-        headgate("work-queue", "set-concurrency-limit", "nope", "3", "-o", "json", code=3).error()["code"]
-        == "not-found"
-    )
+    error = headgate("work-queue", "set-concurrency-limit", "nope", "3", "-o", "json", code=3).error()
+    assert error["code"] == "not-found" and "`headgate work-queue create NAME`" in str(error["hint"])
     assert contents() == before
 
 
@@ -63,7 +61,7 @@ def test_creating_a_queue_twice_is_refused_and_changes_nothing(headgate: Headgat
     opened.create_work_queue("ml", limit=3)
     before = contents()
     answer = headgate("work-queue", "create", "ml", "--limit", "4", code=4)
-    assert "exists" in answer.err
+    assert answer.err.startswith("Error: the work queue 'ml' exists already; `headgate work-queue inspect ml` shows it")
     assert contents() == before
 
 
