@@ -90,7 +90,6 @@ def test_a_user_with_narrow_rights_examines_what_it_may(headgate: Headgate, own_
     assert found["persistence"] == "aof" and found["keys_examined"] > 0
 
 
-@pytest.mark.slow
 def test_a_machine_whose_clock_is_five_minutes_off_is_told_so_and_works_by_the_clock_of_redis(
     headgate: Headgate, opened: Any, tmp_path: Path
 ) -> None:

@@ -100,11 +100,13 @@ def test_followed_logs_come_as_they_are_written_and_end_with_the_run(
     assert (follower.wait(10), follower.stdout.read()) == (0, "")
 
 
-def test_cancel_of_a_waiting_run_and_the_same_again(headgate: Headgate, deployed: Any) -> None:
+def test_cancel_of_a_waiting_run_and_the_same_again(headgate: Headgate, deployed: Any, contents: Any) -> None:
     run = deployed.run_deployment("score/nightly")
     assert "is cancelled (was QUEUED)" in headgate("flow-run", "cancel", run.id).out
+    before = contents()
     again = headgate.json("flow-run", "cancel", run.id)
     assert again == {"id": run.id, "name": run.name, "state_before": "CANCELLED", "state": "CANCELLED"}
+    assert contents() == before
 
 
 def test_what_the_state_refuses_is_exit_4_and_changes_nothing(

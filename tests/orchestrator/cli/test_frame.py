@@ -121,7 +121,7 @@ def test_what_can_not_be_a_queue_name_is_refused_without_redis(offline: Headgate
 
 @pytest.mark.parametrize("limit", ["0", "-1", "1e3", "٣", "999999999999", "10001", "", "1.5", " 1", "0x1"])
 def test_what_can_not_be_a_limit_is_refused_without_redis(offline: Headgate, limit: str) -> None:
-    for words in (["work-queue", "create", "ml", "--limit"], ["work-queue", "set-concurrency-limit", "--", "ml"]):
+    for words in (["work-queue", "create", "ml", "--limit"], ["work-queue", "set-concurrency-limit", "ml"]):
         answer = offline(*words, limit, code=2)
         assert "from 1 to 10000" in answer.err
         assert ("`headgate work-queue pause NAME`" in answer.err) == (limit == "0")

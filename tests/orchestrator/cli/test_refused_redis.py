@@ -24,7 +24,7 @@ QUOTED = "p%40%3A%2F%23%25"
 def refusal(headgate: Headgate, address: str, *words: str) -> str:
     """What a command says of an address, after the checks that hold for all of them."""
     answer = headgate.with_settings(HEADGATE_REDIS_URL=address)(*(words or ("doctor",)), code=5)
-    assert answer.out == "" and answer.err.startswith("Error: Redis at ")
+    assert answer.out == "" and answer.err.startswith("Error: Redis at ") and answer.err.count("\n") == 1
     assert not any(secret in answer.err for secret in ("s3cret", PASSWORD, QUOTED))
     return answer.err
 
@@ -96,9 +96,10 @@ def test_servers_of_another_version_or_kind_name_what_is_needed(headgate: Headga
         ({"redis_mode": "cluster"}, ("it is a node of a Redis Cluster", "needs a single server")),
         ({"redis_mode": "sentinel"}, ("it is a Sentinel, which holds no data", "redis+sentinel://host:port")),
     ]
-    for facts, words in wanted:
+    starting = (("doctor",), ("scheduler", "start"), ("agent", "start"), ("start",))
+    for (facts, words), command in zip(wanted, starting, strict=True):
         with stranger(redis_that_says(**{**SERVES, **facts})) as port:
-            said = refusal(headgate, f"redis://:s3cret@127.0.0.1:{port}")
+            said = refusal(headgate, f"redis://:s3cret@127.0.0.1:{port}", *command)
         assert all(word in said for word in words), said
 
 
