@@ -101,6 +101,8 @@ def of_option(word: str, near: Sequence[str] | None, context: click.Context) -> 
 
     if word == "--profile":
         return "it stands before the command: `headgate --profile NAME …`"
+    if word in ("-o", "--output") and isinstance(context.command, click.Group):
+        return "it stands after the command, as in `headgate work-queue ls -o json`"
     there = options_of(context)
     known = [option for option in OPTIONS.get(word, ()) if option.split()[0] in there]
     said = meant(known or [one for one in near or () if SequenceMatcher(None, word, one).ratio() >= NEAR])

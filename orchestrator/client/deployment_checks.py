@@ -40,11 +40,11 @@ def refuse_near_doubles(specs: Sequence[Spec], there: Sequence[DeploymentRecord]
         name, other = full_name(spec), known.get(full_name(spec).lower())
         if other is None or other.name == name:
             continue
-        line = other.spec.get("source_line")
-        place = f"{other.spec.get('path')}" + (f":{line}" if line else "")
+        file, line = declared_at(other.spec)
+        place = f"{file}" + (f":{line}" if line else "")
         text = f"{name} differs only by case from {other.name}, which was created from {place}"
         hint = f"rename it, or delete the other one first: `headgate deployment delete {other.name}`"
-        raise InvalidDeployment(text, field="name", hint=hint)
+        raise at_its_line(InvalidDeployment(text, field="name", hint=hint), spec)
 
 
 def refuse_large(spec: Spec) -> None:
@@ -52,7 +52,7 @@ def refuse_large(spec: Spec) -> None:
     size = len(canonical(spec))
     if size > LARGEST_SPEC:
         text = f"expected the spec of {full_name(spec)} to be at most {LARGEST_SPEC // 1024} KiB, got {size:,} bytes"
-        raise InvalidDeployment(text, hint="keep data in files")
+        raise at_its_line(InvalidDeployment(text, hint="keep data in files"), spec)
 
 
 def unknown_queue(spec: Spec, known: Iterable[str]) -> InvalidDeployment:
@@ -62,7 +62,18 @@ def unknown_queue(spec: Spec, known: Iterable[str]) -> InvalidDeployment:
     meant = f"did you mean {near[0]!r}? " if near else ""
     text = f"the work queue {name!r} of {full_name(spec)} does not exist"
     hint = f"{meant}`headgate work-queue create {name}` or --create-queues makes it"
-    return InvalidDeployment(text, field="work_queue", hint=hint)
+    return at_its_line(InvalidDeployment(text, field="work_queue", hint=hint), spec)
+
+
+def declared_at(spec: Spec) -> tuple[str | None, int | None]:
+    """The file and line that declared a deployment; its flow may be in another file."""
+    return spec.get("source_file") or spec.get("path"), spec.get("source_line")
+
+
+def at_its_line(error: InvalidDeployment, spec: Spec) -> InvalidDeployment:
+    """The error with the place of its deployment."""
+    error.file, error.line = declared_at(spec)  # type: ignore[attr-defined]
+    return error
 
 
 def placed(spec: Spec, now_us: int) -> list[PlacedSchedule]:

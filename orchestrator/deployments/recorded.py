@@ -88,6 +88,7 @@ def fields(spec: DeploymentSpec, flow: Flow, place: Place) -> dict[str, Any]:
         "max_waiting": spec.max_waiting,
         "code_version": flow_file.code_version(place.path),
         "description": spec.description or (flow.description or "")[: arguments.LONGEST_DESCRIPTION] or None,
+        **({"source_file": spec.origin.path} if spec.origin.path != place.path else {}),
         "source_line": spec.origin.line,
     }
 

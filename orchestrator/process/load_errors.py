@@ -57,6 +57,8 @@ def of_import(error: ImportError) -> dict[str, Any]:
         package = error.name.partition(".")[0]
         message = f"there is no module {error.name!r}"
         hint = f"install {package} here and where agents run, or put {package}.py beside the file"
+        if package == "prefect":
+            hint = "write `from orchestrator import flow, task` for `from prefect import flow, task`"
         return {"code": "import", "message": message, "hint": hint}
     return {"code": "import", "message": str(error) or "an import failed"}
 

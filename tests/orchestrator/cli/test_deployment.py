@@ -43,6 +43,10 @@ BAD_FILES = {
         r"bad\.py:5: expected flow to be a function under @flow",
     ),
     "missing import": ("x = 1\nimport nosuchmodule\n", r"bad\.py:2: there is no module 'nosuchmodule'; install .*"),
+    "another library": (
+        "from prefect import flow\n",
+        r"bad\.py:1: .*'prefect'; write `from orchestrator import flow, t",
+    ),
     "raises": ("def f():\n    raise ValueError('boom')\nf()\n", r"bad\.py:2: ValueError: boom"),
     "interrupts": ("raise KeyboardInterrupt\n", r"bad\.py:1: KeyboardInterrupt"),
     "exits": ("import sys\nsys.exit(3)\n", r"bad\.py:2: the file called exit\(3\).*__main__"),
@@ -50,7 +54,10 @@ BAD_FILES = {
         "import os\nos._exit(3)\n",
         r"bad\.py: the process .*ended with exit code 3 .*must not",
     ),
-    "unknown queue": (UNKNOWN_QUEUE, r"'defualt' .*did you mean 'default'.*--create-queues"),
+    "unknown queue": (
+        UNKNOWN_QUEUE,
+        r"\S+bad\.py:6: work_queue: .*'defualt' .*did you mean 'default'.*--create-queues",
+    ),
     "wrong zone": (BAD_ZONE, r"bad\.py:12: timezone: .*'America/New_Yrk'; did you mean 'America/New_York'\?"),
     "bad cron": (BAD_CRON, r"bad\.py:12: cron: expected the minute field to hold 0-59, got '61'"),
 }

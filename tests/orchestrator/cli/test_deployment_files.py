@@ -196,14 +196,14 @@ def test_a_byte_order_mark_and_windows_line_ends_are_read(headgate: Headgate) ->
 def test_a_name_that_differs_by_case_from_one_of_another_file_names_both_places(
     headgate: Headgate, contents: Any
 ) -> None:
-    headgate("deployment", "create", headgate.write("good.py", GOOD))
+    headgate.write("flow.py", FLOW)
+    elsewhere = HEAD + "DeploymentSpec(flow_location='flow.py', name='good')\n"
+    headgate("deployment", "create", headgate.write("good.py", elsewhere))
     before = contents()
     headgate.write("other.py", GOOD.replace("@flow\n", "@flow(name='Main')\n"))
     answer = headgate("deployment", "create", "other.py", code=2)
-    assert (
-        f"Main/good differs only by case from main/good, which was created from {headgate.folder}/good.py:7"
-        in answer.err
-    )
+    created = f"Main/good differs only by case from main/good, which was created from {headgate.folder}/good.py:5"
+    assert answer.err.startswith(f"Error: {headgate.folder}/other.py:7: ") and created in answer.err
     assert "`headgate deployment delete main/good`" in answer.err and contents() == before
 
 

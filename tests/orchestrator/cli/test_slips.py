@@ -34,6 +34,7 @@ def said(line: str) -> str:
         ("work-queue limit ml 3", "Did you mean `set-concurrency-limit`?"),
         ("work-queue help", "Did you mean `--help`?"),
         ("scheduler stop", "see `headgate scheduler --help`"),
+        ("-o json work-queue ls", "it stands after the command, as in `headgate work-queue ls -o json`"),
         ("flow-run ls --json", "Did you mean `--output json`?"),
         ("flow-run ls --status FAILED", "Did you mean `--state`?"),
         ("flow-run ls -n 5", "Did you mean `--limit`?"),
