@@ -21,6 +21,12 @@ NAME_RULE = "1 to 128 of a-z 0-9 . _ -, the first a letter or digit"
 LARGEST_LIMIT = 10_000
 
 
+def once_each(value: str, parameter: click.Parameter | None) -> str:
+    """What to say of several values with commas between them where an option may come often."""
+    several = "," in value and isinstance(parameter, click.Option) and parameter.multiple
+    return "; give the option once for each" if several else ""
+
+
 class Named(click.ParamType[str]):
     """What a Tab completes to the names of things that there are."""
 
@@ -41,10 +47,9 @@ class Name(Named):
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> str:
         """Refuses anything that could not be a name."""
         if not NAME.fullmatch(value):
-            several = (
-                "; give the option once for each name" if "," in value and getattr(parameter, "multiple", 0) else ""
+            self.fail(
+                f"expected a name ({NAME_RULE}), got {shown(value)}{once_each(value, parameter)}", parameter, context
             )
-            self.fail(f"expected a name ({NAME_RULE}), got {shown(value)}{several}", parameter, context)
         return str(value)
 
 
@@ -120,8 +125,8 @@ class OneOf(click.ParamType[str]):
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> str:
         """Answers the word as it is written in the list."""
         if value.upper() not in self.words:
-            several = "; give the option once for each" if "," in value and getattr(parameter, "multiple", 0) else ""
-            self.fail(f"expected one of {', '.join(self.words)}, got {shown(value)}{several}", parameter, context)
+            found = f"{shown(value)}{once_each(value, parameter)}"
+            self.fail(f"expected one of {', '.join(self.words)}, got {found}", parameter, context)
         return str(value.upper())
 
     def shell_complete(

@@ -45,7 +45,7 @@ def said(line: str) -> str:
         ("deployment run a/b date=x", "a parameter of the flow is given as `-p date=x`"),
         ("deployment run a/b date", "see `headgate deployment run --help`"),
         ("agent start ml", "a work queue is named as in `-q ml`"),
-        ("agent start -q ml,gpu", "got 'ml,gpu'; give the option once for each name"),
+        ("agent start -q ml,gpu", "got 'ml,gpu'; give the option once for each"),
         ("flow-run ls --state failed,crashed", "got 'failed,crashed'; give the option once for each"),
         ("flow-run ls --state", "Option '--state' requires an argument; see `headgate flow-run ls --help`"),
         ("work-queue set-concurrency-limit ml -1", "LIMIT: expected a whole number from 1 to 10000, got '-1'"),
