@@ -105,11 +105,11 @@ def headgate(tmp_path: Path, redis_url: str) -> Headgate:
 def contents(redis_server: RedisServer, redis: redis_py.Redis) -> Any:
     """A function that answers all that stands in Redis, to compare before and after.
 
-    Not which server was met: every new connection notes that.
+    Not which server was met, which every new connection notes, nor which agents are idle, which expires by itself.
     """
 
     def read() -> dict[bytes, bytes | None]:
-        keys = set(redis.scan_iter()) - {Keys().recovery.encode()}
+        keys = set(redis.scan_iter()) - {Keys().recovery.encode()} - set(redis.scan_iter(Keys().idling("*")))
         return {key: redis.dump(key) for key in sorted(keys)}
 
     return read
