@@ -26,6 +26,27 @@ local function rq_list(queue, id, front)
   mirror(front and 'LPUSH' or 'RPUSH', P .. 'rq:queue:' .. queue, id)
 end
 
+local NEAR = 100 -- entries from an end of a list up to which one is sought
+local GONE = '' -- stands in the place of an id that leaves the middle of a list
+local marks = {} -- queue -> the places in its list where such stand, in order
+
+-- Take an id out of a list; `rank` is its place in line, of `size`. A search goes through all that stands before: of a hundred
+-- runs that leave the middle of a long line each is marked where its rank says it stands, and one search removes the marks.
+local function rq_unlist(queue, id, rank, size)
+  local list, marked, at = P .. 'rq:queue:' .. queue, marks[queue] or {}, rank
+  if rank and rank >= NEAR and rank < size - NEAR then
+    for _, place in ipairs(marked) do at = place <= at and at + 1 or at end
+    if mirror('LINDEX', list, at) == id then
+      mirror('LSET', list, at, GONE)
+      table.insert(marked, at)
+      table.sort(marked)
+      marks[queue] = marked
+      return
+    end
+  end
+  mirror('LREM', list, rank and 2 * rank > size and -1 or 1, id)
+end
+
 ------------------------------------------------------------------------ waking
 -- The lists are short and expire: a wake-up is a hint, the poll of the agent is the truth.
 local function nudge(name, word, most)
@@ -76,6 +97,7 @@ local opened = {}
 local function open(queue, n) opened[queue] = (opened[queue] or 0) + n end
 
 local function done(reply)
+  for queue, places in pairs(marks) do mirror('LREM', P .. 'rq:queue:' .. queue, #places, GONE) end
   for queue, n in pairs(opened) do wake(queue, n) end
   return cmsgpack.pack(reply)
 end
@@ -142,8 +164,10 @@ end
 -- Take a QUEUED run out of the line or out of its parking place.
 local function leave_line(run)
   if run.parked then return unpark(run.id, run.parked, run.queue) end
-  call('ZREM', P .. 'waiting:' .. run.queue, run.id)
-  mirror('LREM', P .. 'rq:queue:' .. run.queue, 1, run.id)
+  local line = P .. 'waiting:' .. run.queue
+  local rank, size = call('ZRANK', line, run.id), call('ZCARD', line)
+  call('ZREM', line, run.id)
+  rq_unlist(run.queue, run.id, rank, size)
 end
 
 -- Note a run that stands nowhere under a full limit of its own.

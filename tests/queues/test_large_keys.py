@@ -35,6 +35,28 @@ def test_a_claim_from_a_line_of_a_million_takes_no_longer(floor: Floor) -> None:
     assert min(claim_us(floor, 50) for _ in range(3)) < 3 * short + 50
 
 
+def cancel_us(floor: Floor, runs: list[str]) -> float:
+    """Microseconds of Redis to cancel some runs."""
+    floor.redis.config_resetstat()
+    list(floor.runs.cancel_many(runs, actor="user:ann"))
+    stats: Any = floor.redis.info("commandstats")
+    return float(next(stats[name]["usec"] for name in ("cmdstat_evalsha", "cmdstat_eval") if name in stats))
+
+
+def test_a_hundred_runs_leave_the_middle_of_a_long_line_as_fast_as_its_head(floor: Floor) -> None:
+    now, line = floor.scripts.now_us(), floor.keys.waiting("default")
+    for part, due in (("a", now - 10**9), ("z", now + 10**9)):
+        names = [f"{part}{number}" for number in range(40_000)]
+        if part == "z":
+            middle = floor.make(*[f"m{number:03}" for number in range(90)])
+        floor.redis.zadd(line, dict.fromkeys(names, due))
+        floor.redis.rpush(floor.keys.rq_queue("default"), *sorted(names))
+    in_the_middle = cancel_us(floor, middle)
+    floor.redis.delete(line, floor.keys.rq_queue("default"))
+    head = floor.make(*[f"h{number:03}" for number in range(90)])
+    assert in_the_middle < 12 * cancel_us(floor, head) + 5000
+
+
 def test_parameters_that_are_too_large_are_not_even_read(floor: Floor) -> None:
     floor.make("r1", "r2")
     floor.redis.hset(floor.keys.data("r1"), "parameters", b"x" * (32 << 20))

@@ -1,8 +1,10 @@
 """What rq's tools see of our runs: a list per queue and a small hash per run, written by the same scripts."""
 
+import random
 from datetime import UTC, datetime
 
 import msgpack
+import pytest
 
 from queues.keys import RQ_JOB_DATA
 from tests.queues.floor import Floor, proof
@@ -87,3 +89,18 @@ def test_a_list_that_rq_tools_have_emptied_delays_no_run(floor: Floor) -> None:
     floor.make("r1", "r2")
     floor.redis.delete(floor.keys.rq_queue("default"), floor.keys.rq_job("r1"), floor.keys.rq_queues)
     assert floor.claim_ids(9) == ["r1", "r2"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_runs_that_leave_a_long_line_anywhere_in_any_order_leave_the_list_too(floor: Floor, seed: int) -> None:
+    ids = floor.make(*[f"r{number:03}" for number in range(400)])
+    leaving = random.Random(seed).sample(ids, 90)
+    list(floor.runs.cancel_many(sorted(leaving, reverse=seed == 1) if seed < 2 else leaving, actor="user:ann"))
+    assert rq_list(floor) == [run_id.encode() for run_id in ids if run_id not in leaving]
+
+
+def test_runs_leave_a_list_that_is_not_in_the_order_of_the_line(floor: Floor) -> None:
+    ids = floor.make(*[f"r{number:03}" for number in range(400)])
+    floor.redis.rpush(floor.keys.rq_queue("default"), *[floor.redis.lpop(floor.keys.rq_queue("default"))])
+    list(floor.runs.cancel_many(ids[150:250], actor="user:ann"))
+    assert sorted(rq_list(floor)) == [run_id.encode() for run_id in ids[:150] + ids[250:]]
