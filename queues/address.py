@@ -85,7 +85,7 @@ def parse_url(url: str) -> RedisAddress:
         raise InvalidAddress(f"expected an address of the form {FORMS}; it does not begin so")
     if SECOND.search(rest):
         raise InvalidAddress(f"expected one address, got two or more; for several Sentinels write {SENTINEL_FORM}")
-    login, place = _split_login(rest, scheme)
+    login, place = split_login(rest, scheme)
     place, _, query = place.partition("?")
     options = _options(query, scheme)
     username, password = _login(login, options)
@@ -130,6 +130,8 @@ def masked(url: str) -> str:
         scheme, separator, rest = url.partition("://")
         if "@" not in rest and "password" not in rest.lower():
             return url if separator else "***"
+        if "password" in rest.lower():  # where it ends is not known
+            return f"{scheme}://***"
         return f"{scheme}://***@{rest.rpartition('@')[2].partition('?')[0]}"
 
 
@@ -148,7 +150,7 @@ PLACE = re.compile(HOST + r"(?:/([^/?#]*))?/?")
 PLACES = re.compile(r"([^\s/?#@]+)/([A-Za-z0-9._-]+)(?:/([^/?#]*))?/?")
 
 
-def _split_login(rest: str, scheme: str) -> tuple[str, str]:
+def split_login(rest: str, scheme: str) -> tuple[str, str]:
     """Split at the last `@`, unless that stands in the options behind an address that is complete without it."""
     head, mark, query = rest.partition("?")
     form = PLACES if scheme == SENTINEL else PLACE

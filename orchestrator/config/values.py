@@ -5,11 +5,14 @@ import re
 from pathlib import Path
 from typing import Any
 
+from queues.address import TLS_OPTIONS, split_login
+
 TRUE = frozenset({"1", "true", "yes", "on"})
 FALSE = frozenset({"0", "false", "no", "off"})
 HASH_TAG = re.compile(r"[A-Za-z0-9:._-]{0,40}\{[A-Za-z0-9._-]{1,40}\}[A-Za-z0-9:._-]{0,40}", re.ASCII)
-SECRET = re.compile(r"://[^\s'\"]*@")
-SECRET_OPTION = re.compile(r"([?&]\w*password=)[^&\s'\"]*")
+PASSWORD_OPTION = re.compile(r"[?&]\w*password=")
+HARMLESS = (*TLS_OPTIONS, "ssl", "db")
+"""Options of an address that are part of no login."""
 
 
 def as_switch(raw: Any) -> bool:
@@ -91,20 +94,35 @@ def parsed(name: str, raw: Any, low: float, high: float) -> Any:
 
 def has_password(url: str) -> bool:
     """Whether an address holds a password, as far as can be seen without reading it whole."""
-    rest = url.partition("://")[2]
-    return ":" in rest.partition("?")[0].rpartition("@")[0] or SECRET_OPTION.search(url) is not None
+    _, login, place = pieces(url)
+    return ":" in login or PASSWORD_OPTION.search(place) is not None
 
 
 def with_password(url: str, password: str) -> str:
     """The address with the password in it; a user name stays."""
     from urllib.parse import quote
 
-    scheme, _, rest = url.partition("://")
-    place, mark, query = rest.partition("?")
-    login, _, host = place.rpartition("@")
-    return f"{scheme}://{login}:{quote(password, safe='')}@{host}{mark}{query}"
+    scheme, login, place = pieces(url)
+    return f"{scheme}://{login}:{quote(password, safe='')}@{place}"
 
 
 def without_secrets(url: str) -> str:
-    """The address without user name and password, for people to read."""
-    return SECRET_OPTION.sub(r"\1***", SECRET.sub("://***@", url))
+    """The address without user name and password, for people to read; of the options those that are known."""
+    scheme, login, place = pieces(url)
+    if PASSWORD_OPTION.search(login):  # no address: what stands before the last @ may be anything
+        return f"{scheme}://***"
+    place, mark, query = place.partition("?")
+    options = (part if part.partition("=")[0] in HARMLESS else masked_option(part) for part in query.split("&"))
+    return f"{scheme}://{'***@' if login else ''}{place}" + (f"?{'&'.join(options)}" if mark else "")
+
+
+def masked_option(part: str) -> str:
+    """An option of an address without its value; one that has no name may be a piece of a password."""
+    name, equals, _ = part.partition("=")
+    return f"{name}=***" if equals else "***"
+
+
+def pieces(url: str) -> tuple[str, str, str]:
+    """Scheme, login and the rest of an address."""
+    scheme, _, rest = url.strip().partition("://")
+    return scheme, *split_login(rest, scheme.lower())

@@ -81,6 +81,7 @@ def test_a_password_never_shows_in_any_form_of_the_address():
         "redis+sentinel://:hunter2@h1:1,h2/my master",
         "redis+sentinel://:hunter2@h1:1/mymaster?sentinel_secret=hunter2",
         "redis://h:1/0?sentinel_password=hunter2",
+        "redis://h:x?password=a@hunter2:port",
     ],
 )
 def test_a_malformed_address_is_refused_without_repeating_the_password(url):

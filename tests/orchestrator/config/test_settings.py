@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.config import Layer, Settings
+from orchestrator.config.values import has_password, without_secrets
 from orchestrator.errors import InvalidSettings
 
 
@@ -60,6 +61,30 @@ def test_no_password_is_shown() -> None:
     settings = Settings.load({"HEADGATE_REDIS_URL": "redis://ann:s3cr@t@host:1/0"})
     assert "s3cr" not in repr(settings)
     assert settings.redis_address == "redis://***@host:1/0"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://:s3c'r@host:1/0", "redis://***@host:1/0"),
+        ('redis://ann:s3c"r@host:1/0', "redis://***@host:1/0"),
+        ("redis://:s3c r@host:1/0", "redis://***@host:1/0"),
+        ("redis://ann:a/b?s3c#@host:1/0", "redis://***@host:1/0"),
+        ("redis://host:1/0?password=a@s3c'r&db=2", "redis://host:1/0?password=***&db=2"),
+        ("rediss://host:1/0?password=s3c r&ssl_ca_certs=/ca.pem", "rediss://host:1/0?password=***&ssl_ca_certs=/ca.pem"),
+        ("redis://host:x?password=a@s3c", "redis://***"),
+        ("redis+sentinel://u:s3c'r@a:1,b:2/m?sentinel_password=s3c'r", "redis+sentinel://***@a:1,b:2/m?sentinel_password=***"),
+        ("unix://u:s3c'r@/run/r.sock", "unix://***@/run/r.sock"),
+    ],
+)  # fmt: skip
+def test_no_password_is_shown_whatever_it_is_made_of(url: str, shown: str) -> None:
+    assert Settings.load({"HEADGATE_REDIS_URL": url}).redis_address == shown
+    assert has_password(url)
+
+
+@pytest.mark.parametrize("word", ["1?s3c", "s3c?1"])
+def test_a_piece_of_a_password_that_looks_like_an_option_is_not_shown(word: str) -> None:
+    assert "s3c" not in without_secrets(f"redis://u:{word}@host:1")
 
 
 def test_an_unknown_variable_is_a_warning_with_the_nearest_name() -> None:
