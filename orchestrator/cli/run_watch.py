@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import time
+from collections.abc import Iterable
+from datetime import datetime
 
 from orchestrator.cli.failures import CommandError
 from orchestrator.cli.output import Output
@@ -28,8 +31,9 @@ def follow_to_the_end(output: Output, opened: Client, run: FlowRun, timeout: flo
         shown += len(moves)
         lines = list(opened.follow_logs(run.id, after=position) if ended else lines_there(opened, run.id, position))
         position = lines[-1].position if lines else position
-        events: list[StateMove | LogLine] = [*moves, *lines]
-        for event in sorted(events, key=lambda event: event.timestamp):
+        # Lines keep their order, whatever the clocks of those who wrote them said.
+        events: Iterable[StateMove | LogLine] = heapq.merge(moves, lines, key=time_of)
+        for event in events:
             tell(output, event)
         if ended:
             break
@@ -54,6 +58,11 @@ def tell_moves(output: Output, opened: Client, run: FlowRun, timeout: float | No
         raise timed_out(opened.get_flow_run(run.id))  # which raises NotFound when somebody has deleted it
     if seen.state != "COMPLETED":
         raise not_completed(seen)
+
+
+def time_of(event: StateMove | LogLine) -> datetime:
+    """When a run moved, or a line was written."""
+    return event.timestamp
 
 
 def tell(output: Output, event: StateMove | LogLine) -> None:
