@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -26,8 +26,7 @@ def settings() -> Settings:
     from orchestrator.config import Settings
 
     loaded = Settings.load()
-    for warning in loaded.warnings:
-        print(f"Warning: {warning}", file=sys.stderr)
+    warn(loaded.warnings)
     return loaded
 
 
@@ -35,6 +34,13 @@ def settings_of_role() -> Settings:
     """The settings of a long-lived process; what is not as it should be around it is said on stderr too."""
     from orchestrator.cli.surroundings import warnings
 
-    for warning in warnings():
-        print(f"Warning: {warning}", file=sys.stderr)
+    warn(warnings())
     return settings()
+
+
+def warn(warnings: Iterable[str]) -> None:
+    """Says what does not keep a command from its work."""
+    from orchestrator.cli.output import VISIBLE_LINES
+
+    for warning in warnings:
+        print(f"Warning: {warning.translate(VISIBLE_LINES)}", file=sys.stderr)

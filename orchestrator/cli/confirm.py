@@ -5,6 +5,7 @@ import sys
 import click
 
 from orchestrator.cli.failures import CommandError
+from orchestrator.cli.output import VISIBLE
 
 YES = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
@@ -20,6 +21,6 @@ def confirm(question: str, *, yes: bool) -> None:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         text = f"{question.rstrip('?')}: nobody can be asked here, so nothing was changed"
         raise CommandError(text, exit_code=2, code="not-confirmed", hint="--yes does it, --dry-run shows it")
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    print(f"{question.translate(VISIBLE)} [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise CommandError("not confirmed; nothing was changed", code="not-confirmed")

@@ -24,8 +24,9 @@ def print_explanation(output: Output, told: Explanation) -> None:
     if output.form != "text":
         output.json(told)
         return
+    state = output.cell(told.state_name or told.state)
     for place, reason in enumerate(told.reasons):
-        head = f"{output.bold(told.name)} is {told.state_name or told.state}" if place == 0 else "also"
+        head = f"{output.bold(output.cell(told.name))} is {state}" if place == 0 else "also"
         output.line(f"{head}: {output.cell(reason.text)}")
         if reason.command:
             output.line(f"    {output.cell(reason.command)}")

@@ -75,17 +75,18 @@ class CommandError(Exception):
 
 def report(error: BaseException, arguments: Sequence[str]) -> int:
     """Prints an error the way the command line asks for it and answers its exit code."""
+    from orchestrator.cli.output import VISIBLE_LINES, as_json
+
     failure = failure_of(error)
     if "--debug" in options(arguments):
         import traceback
 
-        print(masked("".join(traceback.format_exception(error))), file=sys.stderr, end="")
+        print(masked("".join(traceback.format_exception(error))).translate(VISIBLE_LINES), file=sys.stderr, end="")
     if wants_json(arguments):
-        from orchestrator.cli.output import as_json
-
         print(as_json(failure.as_json()), file=sys.stderr)
     elif failure.message:
-        print(masked(sentence(failure)), file=sys.stderr)
+        # What a flow raised, or what stands in Redis, may be part of the sentence.
+        print(masked(sentence(failure)).translate(VISIBLE_LINES), file=sys.stderr)
     return failure.exit_code
 
 

@@ -58,8 +58,13 @@ def complete(context: click.Context, parameter: click.Parameter, incomplete: str
     from click.shell_completion import CompletionItem
 
     kind = kind_of(context, parameter)
-    found = sorted(name for name in names(kind, incomplete) if name.startswith(incomplete)) if kind else []
+    found = sorted(name for name in names(kind, incomplete) if fits(name, incomplete)) if kind else []
     return [CompletionItem(name) for name in found[:MOST_NAMES]]
+
+
+def fits(name: str, incomplete: str) -> bool:
+    """Whether a name begins so; what holds line ends or controls the terminal is none that a command takes."""
+    return name.startswith(incomplete) and name.isprintable()
 
 
 def kind_of(context: click.Context, parameter: click.Parameter) -> str | None:

@@ -31,6 +31,7 @@ COLOUR_CODE = re.compile("\x1b\\[[0-9;:]*m")
 VISIBLE = {code: repr(chr(code))[1:-1] for code in HOSTILE}
 VISIBLE_JSON = {code: f"\\u{code:04x}" for code in HOSTILE if code >= 127}
 VISIBLE_LINE = {code: text for code, text in VISIBLE.items() if chr(code) != "\t"}
+VISIBLE_LINES = {code: text for code, text in VISIBLE_LINE.items() if chr(code) != "\n"}
 
 Columns = Mapping[str, str | Callable[[Any], Any]]
 """What a table shows: title → field, or title → a function of the row."""
@@ -84,14 +85,16 @@ class Output:
     def done(self, record: Any, sentence: str) -> None:
         """Prints the result of a change: a sentence for people, the changed thing for programs."""
         if self.form == "text":
-            self.line(sentence)
+            self.line(sentence.translate(VISIBLE_LINES))
         else:
             self.json(record)
 
     def values(self, values: Sequence[str]) -> None:
         """Prints plain values: one per line, or a JSON list."""
-        for line in [as_json(values, indent=2)] if self.form == "json" else values:
-            self.line(as_json(line) if self.form == "jsonl" else line)
+        if self.form == "json":
+            self.line(as_json(values, indent=2))
+        for value in values if self.form != "json" else ():
+            self.line(as_json(value) if self.form == "jsonl" else value.translate(VISIBLE))
 
     def json(self, record: Any) -> None:
         """Prints one JSON value: indented, or on one line for `jsonl`."""
@@ -115,11 +118,12 @@ class Output:
     def note(self, text: str) -> None:
         """Says something that is not data, on stderr."""
         self.stream.flush()
-        print(text, file=sys.stderr, flush=True)
+        print(text.translate(VISIBLE_LINES), file=sys.stderr, flush=True)
 
     def table(self, rows: Sequence[Any], columns: Columns, optional: Sequence[str] = ()) -> None:
         """Prints rows under titles: aligned and cut to the width of a terminal, whole and tab-separated elsewhere."""
-        lines = [list(columns), *([self.cell(value_of(row, source)) for source in columns.values()] for row in rows)]
+        heads = [self.cell(head) for head in columns]
+        lines = [heads, *([self.cell(value_of(row, source)) for source in columns.values()] for row in rows)]
         if not self.terminal:
             for line in lines:
                 self.line("\t".join(line))
@@ -193,9 +197,12 @@ def title(name: str) -> str:
 
 
 def is_table(value: Any) -> bool:
-    """Whether a value is a list of things that have fields."""
-    many = isinstance(value, list | tuple) and bool(value)
-    return many and all(isinstance(row, Mapping) or hasattr(row, "__dataclass_fields__") for row in value)
+    """Whether a value is a list of things that have the same fields."""
+    if not isinstance(value, list | tuple) or not value:
+        return False
+    if all(hasattr(row, "__dataclass_fields__") for row in value):
+        return True
+    return all(isinstance(row, Mapping) and row and row.keys() == value[0].keys() for row in value)
 
 
 def is_block(value: Any) -> bool:

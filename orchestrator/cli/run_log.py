@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli.moments import rfc3339
-from orchestrator.cli.output import ABSENT, Output, visible_line
+from orchestrator.cli.output import Output, visible_line
 
 if TYPE_CHECKING:
     from orchestrator.client import Client
@@ -33,7 +33,8 @@ def print_line(output: Output, line: LogLine) -> None:
     elif output.terminal:
         output.line(for_people(line, output.coloured))
     else:
-        place = (rfc3339(line.timestamp), str(line.attempt), kind_of(line), line.task or line.logger or ABSENT)
+        who = output.cell(line.task or line.logger)
+        place = (rfc3339(line.timestamp), str(line.attempt), kind_of(line), who)
         # What follows a line end stands in the last column too: no text can look like a record of its own.
         output.line("\t".join((*place, visible(line.message, "\t" * len(place)))))
 
@@ -53,7 +54,7 @@ def for_people(line: LogLine, coloured: bool) -> str:
     """`14:03:07.120 WARNING  task: message`, the source instead of a level for what was merely printed."""
     kind = kind_of(line)
     head = f"{time_of_day(line.timestamp)} {kind:<8} "
-    shown = f"{head}{line.task}: " if line.task else head
+    shown = f"{head}{visible_line(line.task)}: " if line.task else head
     shown += visible(line.message, " " * len(head))
     colour = LEVEL_COLOURS.get(kind) if coloured else None
     return f"{colour}{shown}\x1b[0m" if colour else shown

@@ -98,6 +98,21 @@ def test_nothing_in_a_log_controls_what_reads_it(headgate: Headgate, hostile: An
     assert [json.loads(one)["message"] for one in told.splitlines()] == list(HOSTILE.values())
 
 
+def test_no_error_of_a_flow_and_no_name_of_a_task_controls_what_reads_it(
+    headgate: Headgate, deployed: Any, worker: Worker, store: Any
+) -> None:
+    run, reason = deployed.run_deployment("score/nightly"), "ValueError: " + "".join(HOSTILE.values())
+    claim = worker.start()
+    write(
+        store, claim, 1, line("one", task=HOSTILE["title"] + "\nforged"), LogRecord(1, 0, 20, "two", "own\tforged\x07")
+    )
+    worker.finish(claim, "FAILED", reason=reason)
+    for words in (("watch",), ("watch", "-o", "json")):
+        answer = headgate("flow-run", *words, run.id, code=6)
+        assert not FORBIDDEN - {"\n", "\t"} & set(answer.out + answer.err), words
+    assert len(headgate("flow-run", "logs", run.id).out.splitlines()) == 2
+
+
 def test_raw_lines_are_what_the_flow_wrote_byte_for_byte(headgate: Headgate, hostile: Any) -> None:
     command = headgate.command(["flow-run", "logs", "--raw", hostile.id])
     environment = headgate.environment | {"LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
@@ -146,6 +161,17 @@ def test_a_run_is_watched_to_its_end(
     out, err = watcher.communicate(timeout=20)
     assert [json.loads(one)["state"] for one in out.splitlines()] == ["PENDING", "RUNNING", state]
     assert watcher.returncode == code and (code == 0 or json.loads(err)["code"] == "not-completed")
+
+
+def test_lines_are_watched_in_their_order_whatever_their_clocks_say(
+    headgate: Headgate, deployed: Any, worker: Worker, store: Any
+) -> None:
+    run = deployed.run_deployment("score/nightly")
+    claim = worker.start()
+    write(store, claim, 1, line("one", second=9), line("two", second=5), line("three", second=7))
+    worker.finish(claim)
+    printed = [text.rpartition("\t")[2] for text in headgate("flow-run", "watch", run.id).out.splitlines()]
+    assert printed == ["one", "two", "three"]
 
 
 def test_a_watch_of_an_ended_run_prints_its_log_and_one_that_takes_too_long_is_exit_7(

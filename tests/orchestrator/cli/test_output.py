@@ -64,6 +64,25 @@ def test_text_from_elsewhere_can_not_steer_the_terminal() -> None:
         assert "\x07" not in shown and "\u202e" not in shown
 
 
+def test_sentences_values_and_titles_can_not_steer_the_terminal_either(capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = "a\x1b]0;owned\x07\u202ec"
+    output = Output("text", stream := io.StringIO())
+    output.done({}, f"Did {hostile}\nand more")
+    output.note(f"Warning: {hostile}")
+    output.values([hostile])
+    output.record({"result": [{hostile: 1}]})
+    for text in (stream.getvalue(), capsys.readouterr().err):
+        assert "a\\x1b]0;owned\\x07\\u202ec" in text and not {"\x1b", "\x07", "\u202e"} & set(text)
+    assert "\nand more\n" in stream.getvalue()
+
+
+def test_a_list_of_things_with_unlike_fields_is_one_value() -> None:
+    for result in ([{"a": 1}, {"b": 2}], [{}, {"b": 2}], [{"a": 1}, 2]):
+        for stream in (io.StringIO(), Terminal()):
+            Output("text", stream).record({"result": result})
+            assert json.loads(stream.getvalue().split(maxsplit=1)[1]) == result
+
+
 def test_an_empty_list_says_so_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     Output("text", stream := io.StringIO()).rows([], COLUMNS, empty="There is nothing.")
     assert stream.getvalue() == "ID\tName\tLimit\tAt\n"
