@@ -13,9 +13,19 @@ def to_us(moment: datetime) -> int:
     return (moment - EPOCH) // timedelta(microseconds=1)
 
 
+FIRST_US = to_us(datetime.min.replace(tzinfo=UTC) + timedelta(days=1))
+LAST_US = to_us(datetime.max.replace(tzinfo=UTC) - timedelta(days=1))
+"""Between these a time can be shown in every zone; one out of Redis may lie anywhere."""
+
+
 def from_us(moment_us: int) -> datetime:
-    """Give the UTC datetime of microseconds since the epoch, exactly."""
-    return EPOCH + timedelta(microseconds=moment_us)
+    """Give the UTC datetime of microseconds since the epoch, exactly; one that no calendar has is the last or first."""
+    return EPOCH + timedelta(microseconds=min(max(moment_us, FIRST_US), LAST_US))
+
+
+def score_us(score: float) -> int:
+    """Give the microseconds that a score of a sorted set says, infinite ones too."""
+    return int(min(max(score, FIRST_US), LAST_US))
 
 
 def seconds_to_us(seconds: float) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from queues import events
-from queues.clock import seconds_to_us
+from queues.clock import score_us, seconds_to_us
 from queues.errors import InvalidValue
 from queues.keys import LIMIT
 from queues.records import whole
@@ -91,7 +91,7 @@ class Limits:
     def holders(self, limit: str) -> list[tuple[str, int]]:
         """List the runs that hold a slot and since when (microseconds), oldest first."""
         held = self._scripts.ask(lambda client: client.zrange(self._keys.holders(limit), 0, -1, withscores=True))
-        return [(run_id.decode(), int(taken)) for run_id, taken in held]
+        return [(run_id.decode(), score_us(taken)) for run_id, taken in held]
 
     def used(self, limits: Sequence[str]) -> list[tuple[int, int]]:
         """Count, for each of some limits, the runs that hold a slot and those that are parked until one is free."""
@@ -130,5 +130,7 @@ class Limits:
                 pipe.zrange(self._keys.parked(limit, queue), 0, most - 1, withscores=True)
 
         found = zip(queues, self._scripts.ask_many(read), strict=True)
-        runs = [Parked(run_id=run.decode(), queue=queue, due_us=int(due)) for queue, runs in found for run, due in runs]
+        runs = [
+            Parked(run_id=run.decode(), queue=queue, due_us=score_us(due)) for queue, runs in found for run, due in runs
+        ]
         return sorted(runs, key=lambda run: (run.due_us, run.run_id))[:most]

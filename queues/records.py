@@ -12,8 +12,8 @@ from queues.states import TERMINAL, State
 LARGEST_DATA = 1 << 20
 """Bytes that one of the big things of a run may have when it is made: its parameters."""
 
-LONGEST_NUMBER = 19
-"""Characters of a number in a record: microseconds until the year 9999, with a sign."""
+LONGEST_NUMBER = 18
+"""Digits of a number in a record, as the scripts take them: microseconds until the year 9999."""
 
 UNREADABLE = "Unreadable"
 """The name of the state of a run whose record can not be relied on."""
@@ -132,7 +132,8 @@ class _Reading:
         text = self.text.get(name)
         if text is None:
             return None
-        if not (text.removeprefix("-").isdigit() and text.isascii() and len(text) <= LONGEST_NUMBER):
+        digits = text.removeprefix("-")
+        if not (digits.isdigit() and digits.isascii() and len(digits) <= LONGEST_NUMBER):
             self._wrong(name)
             return None
         return int(text)

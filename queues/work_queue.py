@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from queues import events, schemas
-from queues.clock import seconds_to_us
+from queues.clock import score_us, seconds_to_us
 from queues.errors import AmbiguousQueue, InvalidValue, NewerSchema, QueueExists, UnknownQueue
 from queues.keys import DEFAULT_QUEUE, checked_name, queue_id, queue_limit
 from queues.limits import Limits, checked_limit
@@ -150,7 +150,9 @@ class WorkQueues:
                 pipe.zrange(self._keys.parked(parked, name), 0, limit - 1, withscores=True)
 
         found = zip((None, *limits), self._scripts.ask_many(read), strict=True)
-        runs = [Waiting(run_id=run.decode(), due_us=int(due), parked=lim) for lim, part in found for run, due in part]
+        runs = [
+            Waiting(run_id=run.decode(), due_us=score_us(due), parked=lim) for lim, part in found for run, due in part
+        ]
         return sorted(runs, key=lambda run: (run.due_us, run.run_id))[:limit]
 
     def _change(self, name: str, settings: dict[str, str], actor: str) -> bool:
@@ -183,7 +185,7 @@ def work_queue(name: str, row: dict[str, Any]) -> WorkQueue:
         id=queue_id(name),
         name=name,
         concurrency_limit=row.get("limit"),
-        limit_until_us=row.get("limit_until"),
+        limit_until_us=None if row.get("limit_until") is None else score_us(row["limit_until"]),
         limit_then=row.get("limit_then"),
         paused=settings.get("paused") == "1",
         priority=whole(settings.get("priority"), DEFAULT_PRIORITY),
@@ -195,7 +197,7 @@ def work_queue(name: str, row: dict[str, Any]) -> WorkQueue:
         running=row["running"],
         late=row["late"],
         agents=row["agents"],
-        oldest_due_us=row.get("oldest"),
+        oldest_due_us=None if row.get("oldest") is None else score_us(row["oldest"]),
         problem=newer_problem(name, settings),
     )
 

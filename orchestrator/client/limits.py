@@ -8,7 +8,7 @@ from orchestrator.client.limit_values import Slot, TagLimit, TagLimitDetail, Tag
 from orchestrator.client.scenes import holders_of
 from orchestrator.store import Store
 from orchestrator.store.names import not_found
-from queues.clock import SECOND_US, from_us
+from queues.clock import SECOND_US, from_us, score_us
 from queues.errors import InvalidValue
 from queues.keys import NAME
 from queues.limits import checked_limit
@@ -80,8 +80,8 @@ def slots_of(store: Store, limit: str) -> tuple[Slot, ...]:
     return tuple(
         Slot(
             **vars(holder),
-            lease_until=None if end is None else from_us(int(end)),
-            lease_left_seconds=None if end is None else round((int(end) - now_us) / SECOND_US, 1),
+            lease_until=None if end is None else from_us(score_us(end)),
+            lease_left_seconds=None if end is None else round((score_us(end) - now_us) / SECOND_US, 1),
         )
         for holder, end in zip(held, ends, strict=True)
     )

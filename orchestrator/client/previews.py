@@ -14,7 +14,7 @@ from orchestrator.store.deployments import DeploymentRecord
 from orchestrator.store.instants import instants_after, planned, scheduled_id
 from orchestrator.store.runs import deployment_id_of, deployment_of
 from orchestrator.store.schedules import Standing
-from queues.clock import SECOND_US, from_us
+from queues.clock import SECOND_US, from_us, score_us
 from queues.errors import NewerSchema
 from queues.records import Run
 from queues.states import State
@@ -31,7 +31,8 @@ def preview(store: Store, queue: str, hours: float, late_us: int) -> list[Previe
     until_us = now_us + round(hours * 3600 * SECOND_US)
     waiting = [entry.run_id for entry in store.queues.waiting(queue, MOST_WAITING)]
     delayed = [run_id for run_id, _ in delayed_runs(store, until_us)]
-    runs = [run for run in store.records.get_many([*waiting, *delayed]) if run is not None and run.queue == queue]
+    ids = list(dict.fromkeys((*waiting, *delayed)))
+    runs = [run for run in store.records.get_many(ids) if run is not None and run.queue == queue]
     there = {run.id for run in runs}
     waits, later = ([run for run in runs if run.state == state] for state in (State.QUEUED, State.SCHEDULED))
     deployments = [one for one in store.deployments.all() if one.spec["work_queue"] == queue and not one.paused]
@@ -48,7 +49,7 @@ def delayed_runs(store: Store, until_us: int) -> list[tuple[str, int]]:
     found = store.scripts.ask(
         lambda client: client.zrangebyscore(key, "-inf", until_us, 0, MOST_DELAYED, withscores=True)
     )
-    return [(run_id.decode(), int(due)) for run_id, due in found]
+    return [(run_id.decode(), score_us(due)) for run_id, due in found]
 
 
 def existing(store: Store, runs: Sequence[Run], late_us: int) -> list[PreviewRun]:

@@ -12,7 +12,7 @@ from orchestrator.store import Store
 from orchestrator.store.deployments import Spec, revision_of
 from orchestrator.store.leader import read_leader
 from orchestrator.store.runs import deployment_id_of
-from queues.clock import from_us
+from queues.clock import from_us, score_us
 from queues.errors import BadPayload, NewerSchema
 from queues.keys import queue_limit
 from queues.records import Run, whole
@@ -199,4 +199,4 @@ def alone_of(store: Store, run: Run) -> Alone | None:
 def lease_of(store: Store, run: Run, now_us: int) -> int | None:
     """How long the lease of a held run lasts from now on; None without one."""
     ends = store.scripts.ask(lambda client: client.zscore(store.keys.leases, run.id))
-    return None if ends is None else int(ends) - now_us
+    return None if ends is None else score_us(ends) - now_us

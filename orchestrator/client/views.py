@@ -1,5 +1,6 @@
 """From records in Redis to the values that the client answers; pure."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -24,6 +25,7 @@ from queues.records import Run
 from queues.states import HELD, TERMINAL, State
 
 GAP = "gap"
+NUMBER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 LARGEST_VALUE = 8 << 20
 """Bytes of a result that are decoded; a flow's process sends no more."""
 SWITCH = {"0": "no", "1": "yes"}
@@ -154,7 +156,7 @@ def decoded(data: bytes | None) -> Any:
 
 def number(text: str | None) -> int | None:
     """A whole number out of a record; None when it is none."""
-    return int(text) if text is not None and text.lstrip("-").isdigit() else None
+    return int(text) if text is not None and NUMBER.fullmatch(text) else None
 
 
 def change(record: ChangeRecord) -> Change:

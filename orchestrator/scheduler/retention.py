@@ -5,7 +5,7 @@ from typing import Any
 
 from orchestrator.scheduler import events
 from orchestrator.store import Store
-from queues.clock import seconds_to_us
+from queues.clock import score_us, seconds_to_us
 from queues.states import TERMINAL, State
 
 DAY = 86_400.0
@@ -78,5 +78,5 @@ class Retention:
             for state in State:
                 pipe.zrange(self._store.keys.state(state), 0, 0, withscores=True)
 
-        firsts = [int(rows[0][1]) for rows in self._store.scripts.ask_many(read) if rows]
+        firsts = [score_us(rows[0][1]) for rows in self._store.scripts.ask_many(read) if rows]
         return min(firsts, default=self._store.scripts.now_us())

@@ -12,7 +12,7 @@ from orchestrator.client.doctor.waiting import Lines
 from orchestrator.store import Store
 from orchestrator.store.leader import Leader, read_leader
 from queues.audit import STANDING, Audit, Audited
-from queues.clock import seconds_to_us
+from queues.clock import score_us, seconds_to_us
 from queues.errors import HeadgateQueueError, RedisFailure, WrongKeyType
 from queues.keys import DEFAULT_QUEUE
 from queues.presence import Agent
@@ -115,7 +115,7 @@ class Questions:
     def _first(self, queue: str) -> Waiting | None:
         key = self._store.keys.waiting(queue)
         found: Any = self.attempt(key, lambda: self._ask(lambda client: client.zrange(key, 0, 0, withscores=True)), [])
-        return Waiting(run_id=_text(found[0][0]), due_us=int(found[0][1]), parked=None) if found else None
+        return Waiting(run_id=_text(found[0][0]), due_us=score_us(found[0][1]), parked=None) if found else None
 
 
 def _text(value: bytes) -> str:

@@ -51,3 +51,36 @@ def test_agents_and_queues_with_strange_numbers_are_listed(client: Client) -> No
     assert [agent.name for agent in client.list_agents()] == ["x"]
     assert {queue.name: queue.priority for queue in client.list_work_queues()}["ml"] == 100
     assert "needs headgate >= 0.9" in client.store.presence.get("x").info["problem"]
+
+
+TIMES = ["9" * 18, "9" * 19, "253402300799999999"]
+"""Microseconds of no year that there is, and the last of all."""
+
+
+@pytest.mark.parametrize("time", TIMES)
+def test_times_that_no_calendar_has_stop_no_list(client: Client, time: str) -> None:
+    (made,) = [NewRun(id=IDS[0], queue="default", actor="a", fields={"name": "n", "flow": "f", "deployment": "d"})]
+    client.store.records.create([made])
+    redis, keys = client.store.scripts.redis, client.store.keys
+    redis.hset(keys.run(IDS[0]), mapping={"due": time, "ended": time, "h1": f"{time} QUEUED a", "exit_code": "\u00b2"})
+    redis.hset(keys.agent("x"), mapping={"seen": time, "registered": time})
+    redis.zadd(keys.agents, {"x": 1})
+    redis.hset(keys.queue("default"), mapping={"created": time})
+    redis.hset(keys.counted, "recoveries", time)
+    redis.hset(keys.counters, "recoveries", 1)
+    assert [run.id for run in client.list_flow_runs()] == [client.get_flow_run(IDS[0]).id]
+    assert client.explain(IDS[0]).id == IDS[0] and client.get_agent("x").name == "x"
+    assert client.get_work_queue("default").name == "default" and client.status().at and client.examine().counters
+
+
+@pytest.mark.parametrize("score", ["inf", "-inf", "1e300"])
+def test_places_in_line_that_are_no_times_stop_no_list(client: Client, score: str) -> None:
+    client.store.records.create(
+        [NewRun(id=IDS[0], queue="default", actor="a", fields={"flow": "f", "deployment": "d"})]
+    )
+    redis, keys = client.store.scripts.redis, client.store.keys
+    for key in (keys.waiting("default"), keys.delayed, keys.holders("queue:default"), keys.leases):
+        redis.zadd(key, {IDS[0]: score})
+    assert [run.run_id for run in client.preview_work_queue("default")] == [IDS[0]]
+    assert [slot.run_id for slot in client.work_queue_slots("default").holders] == [IDS[0]]
+    assert client.status().at and client.examine().runs_examined
