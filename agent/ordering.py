@@ -10,8 +10,9 @@ from agent.orders import Order, Ref
 from agent.runners.environment import find_interpreter, problem_of
 from agent.runners.outcome import Rules
 from orchestrator.keys import deployment_limit
-from orchestrator.store.deployments import Spec, revision_of
+from orchestrator.store.deployments import revision_of
 from orchestrator.store.runs import deployment_id_of
+from orchestrator.store.specs import Spec
 from queues.claims import Claim
 from queues.decoding import from_json
 from queues.errors import BadPayload, NewerSchema

@@ -4,15 +4,9 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 from orchestrator.errors import InvalidDeployment
-from orchestrator.store.deployments import (
-    LARGEST_SPEC,
-    DeploymentRecord,
-    PlacedSchedule,
-    Spec,
-    canonical,
-    full_name,
-)
+from orchestrator.store.deployments import DeploymentRecord, PlacedSchedule, canonical, full_name
 from orchestrator.store.instants import first_after
+from orchestrator.store.specs import LARGEST_SPEC, Spec
 
 
 def refuse_doubles(specs: Sequence[Spec]) -> None:

@@ -9,8 +9,9 @@ from orchestrator.client.deployment_values import ScheduleInfo
 from orchestrator.deployments.values import plain_parameters
 from orchestrator.errors import HeadgateError, InvalidParameters
 from orchestrator.sdk.schema import check
-from orchestrator.store.deployments import DeploymentRecord, Put, Spec, canonical, full_name
+from orchestrator.store.deployments import DeploymentRecord, Put, canonical, full_name
 from orchestrator.store.instants import first_after, instants_after, schedule_of
+from orchestrator.store.specs import Spec
 from queues.clock import from_us
 from queues.errors import NewerSchema
 from queues.work_queue import WorkQueue

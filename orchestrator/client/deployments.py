@@ -31,9 +31,10 @@ from orchestrator.client.values import FlowRun
 from orchestrator.deployments import deployment_id
 from orchestrator.errors import Invalid, expected
 from orchestrator.keys import deployment_limit
-from orchestrator.store.deployments import DeploymentRecord, Spec, canonical, full_name
+from orchestrator.store.deployments import DeploymentRecord, canonical, full_name
 from orchestrator.store.instants import passed_over
 from orchestrator.store.runs import new_run
+from orchestrator.store.specs import Spec
 from queues.clock import seconds_to_us
 from queues.errors import QueueExists
 from queues.presence import LOST

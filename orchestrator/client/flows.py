@@ -8,8 +8,9 @@ from orchestrator.client.deployment_views import summary
 from orchestrator.client.flow_values import FlowDeployment, FlowDetail, FlowInfo, FlowParameter
 from orchestrator.client.values import FlowRun
 from orchestrator.keys import deployment_limit
-from orchestrator.store.deployments import DeploymentRecord, Spec
+from orchestrator.store.deployments import DeploymentRecord
 from orchestrator.store.names import not_found
+from orchestrator.store.specs import Spec
 from queues.records import Run
 
 RECENT = 10

@@ -17,8 +17,9 @@ from orchestrator.client.values import FlowRun
 from orchestrator.errors import Invalid, RefusedByState
 from orchestrator.runs import new_run_id, run_name
 from orchestrator.store import Store
-from orchestrator.store.deployments import DeploymentRecord, Spec, revision_of
+from orchestrator.store.deployments import DeploymentRecord, revision_of
 from orchestrator.store.runs import deployment_id_of, deployment_of, new_run
+from orchestrator.store.specs import Spec
 from queues.errors import BadPayload, NewerSchema, UnknownQueue
 from queues.records import Run
 from queues.runs import NewRun, chunks

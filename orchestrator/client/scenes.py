@@ -9,9 +9,10 @@ from orchestrator.client.explain_values import Alone, Around, Scene
 from orchestrator.client.explain_waiting import limits_in_order, missing_code
 from orchestrator.client.values import Change, FlowRun, SlotHolder
 from orchestrator.store import Store
-from orchestrator.store.deployments import Spec, revision_of
+from orchestrator.store.deployments import revision_of
 from orchestrator.store.leader import read_leader
 from orchestrator.store.runs import deployment_id_of
+from orchestrator.store.specs import Spec
 from queues.clock import from_us, score_us
 from queues.errors import BadPayload, NewerSchema
 from queues.keys import queue_limit

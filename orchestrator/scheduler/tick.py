@@ -25,6 +25,7 @@ BATCH = 100
 BAD_AGAIN_US = 3600 * SECOND_US
 NEWER_AGAIN_US = 60 * SECOND_US
 """A schedule that a newer scheduler reads must not wait long for that to lead."""
+OF_ANOTHER_TYPE = "one of its keys in Redis holds another type than ours; it is looked at again in a minute"
 WAITS = "a scheduled run of this deployment was still waiting to start"
 
 Reached = Callable[[str], None]
@@ -47,7 +48,11 @@ class Ticked:
 
 def tick(store: Store, epoch: int | None = None, reached: Reached = nowhere) -> Ticked:
     """Deal with up to BATCH schedules that have an instant that is due."""
-    now_us, standings = store.schedules.due(BATCH)
+    found = store.schedules.due(BATCH)
+    now_us, standings = found.now_us, found.standings
+    for schedule in found.stopped:
+        deployment, _, slug = schedule.partition("/")
+        events.bad_schedule(deployment=deployment, slug=slug, problem=OF_ANOTHER_TYPE)
     deployments = deployments_of(store, standings)
     plans = [plan_of(standing, now_us, deployments.get(standing.deployment_id)) for standing in standings]
     wanted = [wanted_of(plan, deployments) for plan in plans]
@@ -78,7 +83,10 @@ def plan_of(standing: Standing, now_us: int, deployment: DeploymentRecord | None
     try:
         if deployment is not None and deployment.problem is not None:
             raise deployment.problem
-        scheduled_id(standing.deployment_id, standing.slug, now_us)  # the id of a deployment that is none shows here
+        # What no run can be made of shows here: the id of a deployment that is none, tags that are no limits …
+        run_id = scheduled_id(standing.deployment_id, standing.slug, now_us)
+        if deployment is not None:
+            new_run(deployment, run_id, actor="scheduler")
         return planned(standing, now_us)
     except (HeadgateError, HeadgateQueueError, ValueError, TypeError, KeyError, RecursionError) as error:
         events.bad_schedule(deployment=standing.deployment_id, slug=standing.slug, problem=str(error))

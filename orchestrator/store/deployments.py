@@ -9,24 +9,21 @@ from itertools import pairwise
 from typing import Any
 
 from orchestrator.keys import StoreKeys
-from orchestrator.store.names import ambiguous, pick
+from orchestrator.store.names import ambiguous, not_found, pick
 from orchestrator.store.schedules import Standing, standings
+from orchestrator.store.specs import LARGEST_SPEC, Spec, checked_spec, stub
 from queues import schemas
-from queues.decoding import from_json
 from queues.errors import BadPayload, HeadgateQueueError, NewerSchema
 from queues.limits import OFFER
-from queues.records import Run
+from queues.records import Run, whole
 from queues.scripts import Scripts
 
-LARGEST_SPEC = 256 << 10
 SPECS_CACHED = 1_000
 
 OUTDATED = "outdated"
-FILE_HINT = "`headgate deployment create FILE` reads a file and prints the names of what can be run"
 """The status of an apply that was made from a revision which another apply has replaced: nothing was written."""
 
-Spec = Mapping[str, Any]
-"""What DeploymentSpec.to_dict() gives: JSON values only."""
+FILE_HINT = "`headgate deployment create FILE` reads a file and prints the names of what can be run"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +126,7 @@ class Deployments:
     def names(self) -> dict[str, str]:
         """Map the name of every deployment to its id."""
         raw = self._scripts.ask(lambda client: client.hgetall(self._keys.deployments))
-        return {name.decode(): deployment_id.decode() for name, deployment_id in sorted(raw.items())}
+        return {name.decode("utf-8", "replace"): own.decode("utf-8", "replace") for name, own in sorted(raw.items())}
 
     def find(self, wanted: str) -> DeploymentRecord:
         """Find a deployment by flow/name, id or unique beginning of its id, or by its name alone if one has it.
@@ -142,7 +139,9 @@ class Deployments:
             raise ambiguous("deployment", wanted, alone, "give the flow too, as in flow/name")
         wanted = next(iter(alone), wanted)
         found = self.get(pick("deployment", wanted, named, FILE_HINT if wanted.endswith(".py") else None))
-        return found if found is not None else self.find(wanted)
+        if found is None:  # deleted a moment ago, or by something else
+            raise not_found("deployment", wanted, named.keys() - {wanted})
+        return found
 
     def get(self, deployment_id: str) -> DeploymentRecord | None:
         """Read a deployment by its full id."""
@@ -157,11 +156,16 @@ class Deployments:
                 pipe.hgetall(self._keys.schedule(deployment_id))
 
         answers = self._scripts.ask_many(read)
-        raws = [{name.decode(): value.decode() for name, value in raw.items()} for raw in answers[::2]]
+        raws = [
+            {name.decode("utf-8", "replace"): value.decode("utf-8", "replace") for name, value in raw.items()}
+            for raw in answers[::2]
+        ]
         rows = zip(deployment_ids, raws, answers[1::2], strict=True)
         there = [(one, raw, held) for one, raw, held in rows if raw]
         specs = self._read([(one, revision_in(raw)) for one, raw, _ in there])
-        return [record(one, raw, spec, held) for (one, raw, held), spec in zip(there, specs, strict=True) if spec]
+        gone = BadPayload("its deployment's spec is gone")
+        found = zip(there, specs, strict=True)
+        return [record(one, raw, gone if spec is None else spec, held) for (one, raw, held), spec in found]
 
     def all(self) -> list[DeploymentRecord]:
         """List all deployments by name."""
@@ -232,27 +236,6 @@ class Deployments:
         return bool(self._scripts.call("delete_deployment", id=deployment_id, actor=actor, offer=OFFER))
 
 
-def checked_spec(text: bytes) -> Spec | HeadgateQueueError:
-    """A spec of its text, or what is wrong with it."""
-    try:
-        spec = from_json(text, most=LARGEST_SPEC)
-        if not isinstance(spec, dict):
-            raise BadPayload(f"expected a spec to be an object, got {type(spec).__name__}")
-        schemas.refuse_newer("its deployment's spec", spec, schemas.DEPLOYMENT)
-    except NewerSchema as newer:
-        return newer
-    except BadPayload as bad:
-        return BadPayload(f"its deployment's spec can not be read: {bad}")
-    return spec
-
-
-def stub(name: str, problem: HeadgateQueueError | None) -> Spec:
-    """What is known of a deployment whose spec can not be read, as it is listed."""
-    flow, _, own = name.rpartition("/")
-    shown = {"description": str(problem), "code_version": "unreadable"}
-    return {"flow": flow, "name": own, "work_queue": "", "path": "", "function": "", **shown}
-
-
 def revision_in(raw: Mapping[str, str]) -> int:
     """The revision that a deployment's hash names; 0, which has no spec, when it names none."""
     text = raw.get("revision", "")
@@ -279,8 +262,8 @@ def record(
         problem=problem,
         revision=revision,
         paused=raw.get("paused") == "1",
-        created_us=int(raw.get("created", 0)),
-        updated_us=int(raw.get("updated", 0)),
+        created_us=whole(raw.get("created")),
+        updated_us=whole(raw.get("updated")),
         schedules=tuple(standings(deployment_id, revision, schedules)),
     )
 

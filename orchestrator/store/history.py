@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from orchestrator.keys import StoreKeys
+from queues.records import whole
 from queues.scripts import Scripts
 
 LOOKED_AT = 10_000
@@ -51,7 +52,7 @@ def parsed(fields: dict[bytes, bytes]) -> ChangeRecord:
     """Read one entry of the stream."""
     text = {name.decode(): value.decode("utf-8", "replace") for name, value in fields.items()}
     return ChangeRecord(
-        at_us=int(text.get("at", "0")),
+        at_us=whole(text.get("at")),
         actor=text.get("actor", ""),
         subject=text.get("subject", ""),
         field=text.get("field", ""),

@@ -3,12 +3,13 @@
 import redis
 
 from orchestrator.keys import StoreKeys
-from orchestrator.store.deployments import Deployments, Spec, revision_of
+from orchestrator.store.deployments import Deployments, revision_of
 from orchestrator.store.history import Changes
 from orchestrator.store.queue_use import QueueUse
 from orchestrator.store.run_logs import RunLogs
 from orchestrator.store.runs import FlowRuns, deployment_id_of
 from orchestrator.store.schedules import Schedules
+from orchestrator.store.specs import Spec
 from orchestrator.store.tasks import Tasks
 from queues.keys import DEFAULT_PREFIX
 from queues.limits import Limits

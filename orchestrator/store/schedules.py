@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.keys import StoreKeys
+from queues.records import whole
 from queues.scripts import Scripts
 
 MAKE = "make"
@@ -21,6 +22,15 @@ class Standing:
     cursor_us: int
     revision: int
     begun_us: tuple[int, ...] = ()  # instants that a pass decided to make runs for and did not come to the end of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Due:
+    """What is due at a time of Redis; `stopped` are schedules of which a key has another type: `deployment id/slug`."""
+
+    now_us: int
+    standings: list[Standing]
+    stopped: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +100,7 @@ class Schedules:
         self._scripts = scripts
         self._keys = keys
 
-    def due(self, limit: int) -> tuple[int, list[Standing]]:
+    def due(self, limit: int) -> Due:
         """Give the time of Redis and the schedules that have an instant at or before it, oldest first."""
         reply = self._scripts.call("due_schedules", limit=limit)
         items = [
@@ -104,7 +114,7 @@ class Schedules:
             )
             for item in reply["items"]
         ]
-        return int(reply["now"]), items
+        return Due(now_us=int(reply["now"]), standings=items, stopped=tuple(reply["stopped"]))
 
     def begin(self, wanted: Sequence[Wanted], epoch: int | None = None) -> list[list[str]] | None:
         """Decide which instants get a run: per item and instant MAKE or the id of a run that waits already.
@@ -140,10 +150,10 @@ def standings(deployment_id: str, revision: int, raw: Mapping[bytes, bytes]) -> 
     """Read the hash of a deployment's schedules."""
     found = []
     for field in sorted(raw):
-        kind, _, slug = field.decode().partition(":")
+        kind, _, slug = field.decode("utf-8", "replace").partition(":")
         if kind == "body":
-            cursor = int(raw.get(f"cursor:{slug}".encode(), b"0"))
-            text = raw[field].decode()
+            cursor = whole(raw.get(f"cursor:{slug}".encode()))
+            text = raw[field].decode("utf-8", "replace")
             found.append(
                 Standing(deployment_id=deployment_id, slug=slug, text=text, cursor_us=cursor, revision=revision)
             )

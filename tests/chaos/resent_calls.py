@@ -86,7 +86,7 @@ class Stage:
 
     def due(self) -> Any:
         """Its schedule, and an instant of it."""
-        _, (standing,) = self.near.schedules.due(10)
+        (standing,) = self.near.schedules.due(10).standings
         return standing, standing.cursor_us + 60_000_000
 
     # -------------------------------------------------------------- floor 0: clients

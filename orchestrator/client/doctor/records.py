@@ -47,6 +47,7 @@ KINDS = {
     "damage": ("bad_records", "repaired_bad_records", "repaired_unreadable"),
     "rq": ("repaired_mirrors", "repaired_rq_registries", "repaired_rq_jobs"),
     "returns": ("recoveries",),
+    "schedules": ("repaired_cursors",),
     "usual": ("repaired_agents",),
 }
 """What is counted, by what it speaks of; all else are runs that stood where they should not."""
@@ -55,6 +56,7 @@ WORDS = {
     "damage": ("records could not be relied on, and their runs were ended", "headgate flow-run ls --state FAILED"),
     "rq": ("lists that rq tools read were not as we keep them, and were written anew", "redis-cli CLIENT LIST"),
     "returns": ("Redis was away or lost its clock, and leases were held for a while", "redis-cli INFO server"),
+    "schedules": ("schedules had lost their place, and went on from then", "headgate deployment ls"),
     "places": ("runs stood where they should not, and were put right", "redis-cli CLIENT LIST"),
 }
 

@@ -6,14 +6,16 @@
 --   is empty when its cursor has moved meanwhile; the reply is nil when another scheduler leads.
 if A.epoch and tonumber(call('HGET', P .. 'scheduler', 'epoch') or 0) ~= A.epoch then return cmsgpack.pack(nil) end
 
+local function cursor_of(id, slug) return tonumber(call('HGET', P .. 'schedule:' .. id, 'cursor:' .. slug) or nil) end
+
 -- A noted run waits when it has not been started yet; one that was not made yet counts until its instant was dealt with.
 local function waits(id, run, slug, at)
   local found = call('HMGET', P .. 'run:' .. run, 'state', 'attempt')
   if found[1] then
     return (found[1] == 'QUEUED' or found[1] == 'SCHEDULED') and tonumber(found[2] or 0) == 0
   end
-  local cursor = call('HGET', P .. 'schedule:' .. id, 'cursor:' .. slug)
-  return cursor and tonumber(cursor) < at
+  local cursor = cursor_of(id, slug)
+  return cursor and cursor < at
 end
 
 local function read_line(id)
@@ -21,11 +23,11 @@ local function read_line(id)
   local members = call('ZRANGE', key, 0, -1, 'WITHSCORES')
   for i = 1, #members, 2 do
     local run, slug = string.match(members[i], '^(%S+) (.*)$')
-    local at, cursor = tonumber(members[i + 1]), call('HGET', P .. 'schedule:' .. id, 'cursor:' .. (slug or ''))
+    local at, cursor = tonumber(members[i + 1]), cursor_of(id, slug or '')
     if run and waits(id, run, slug, at) then
       line[#line + 1] = run
       line.noted[run] = true
-    elseif cursor and tonumber(cursor) < at then
+    elseif cursor and cursor < at then
       line.noted[run] = true -- started before its pass came to the end
     else
       call('ZREM', key, members[i])
@@ -37,9 +39,8 @@ end
 local lines = {}
 local function decide(item)
   local id, answers = item.deployment, {}
-  local cursor = call('HGET', P .. 'schedule:' .. id, 'cursor:' .. item.slug)
   local revision = call('HGET', P .. 'deployment:' .. id, 'revision')
-  if tonumber(cursor or nil) ~= item.from or tonumber(revision or nil) ~= item.revision then return answers end
+  if cursor_of(id, item.slug) ~= item.from or tonumber(revision or nil) ~= item.revision then return answers end
   lines[id] = lines[id] or read_line(id)
   local line = lines[id]
   for i, instant in ipairs(item.instants) do

@@ -10,7 +10,8 @@ local key, held = P .. 'deployment:' .. A.id, P .. 'schedule:' .. A.id
 local old = call('HMGET', key, 'revision', 'digest', 'paused', 'schema', 'needs')
 local needs = newer('deployment', old[4] or nil, old[5] or nil)
 if needs then return refuse('newer', {what = 'the deployment ' .. A.name, needs = needs}) end
-local revision, paused = tonumber(old[1] or 0), old[3] == '1'
+local revision, paused = tonumber(old[1] or nil), old[3] == '1'
+if not revision then revision, old[2] = 0, false end -- there is none, or something else spoilt it
 -- The same text is there already when this call is sent again.
 if A.base and A.base ~= revision and A.digest ~= old[2] then return done({status = 'outdated', revision = revision, paused = paused}) end
 local status = not old[1] and 'created' or old[2] ~= A.digest and 'updated' or 'unchanged'
@@ -40,7 +41,7 @@ for _, schedule in ipairs(A.schedules) do
   local slug, due = schedule.slug, A.id .. '/' .. schedule.slug
   wanted[slug] = true
   if call('HGET', held, 'body:' .. slug) ~= schedule.text then
-    local cursor = tonumber(call('HGET', held, 'cursor:' .. slug) or 0)
+    local cursor = tonumber(call('HGET', held, 'cursor:' .. slug) or nil) or 0
     call('HSET', held, 'body:' .. slug, schedule.text, 'cursor:' .. slug, us(math.max(cursor, NOW)))
     call('ZREM', P .. 'due', due)
   end

@@ -9,6 +9,7 @@ import msgpack
 import pytest
 
 from orchestrator.deployments import deployment_id
+from orchestrator.errors import NotFound
 from orchestrator.scheduler.leadership import Leadership
 from orchestrator.scheduler.tick import tick
 from orchestrator.store import Store
@@ -105,6 +106,66 @@ def test_the_scheduler_leaves_what_a_newer_version_wrote_to_a_newer_one(store: S
     again = redis.zscore(keys.due, f"{newer}/default")
     assert again is not None and 0 < again - store.scripts.now_us() <= MINUTE_US
     assert redis.zscore(keys.due, f"{sound}/default")
+
+
+SPOILT_SPECS = [
+    "{}",
+    '{"flow": 1, "name": 2, "work_queue": 3}',
+    '{"flow": "f", "name": "n", "work_queue": "default", "tags": "xy"}',
+    '{"flow": "f", "name": "n", "work_queue": "default", "tags": ["a|b"]}',
+    '{"flow": "f", "name": "n", "work_queue": "default", "max_waiting": "many"}',
+    '{"flow": "f", "name": "n", "work_queue": "default", "on_lost": "forget"}',
+]
+
+
+@pytest.mark.parametrize("text", SPOILT_SPECS)
+def test_a_spec_that_no_run_can_be_made_from_stops_no_other_schedule(store: Store, text: str) -> None:
+    bad, _ = put(store, "bad"), put(store, "sound")
+    store.scripts.redis.hset(store.keys.specs(bad), "1", text)
+    store.travel(2 * MINUTE_US)
+    assert (tick(store).made, tick(store).seen) == (1, 0)
+    assert len(store.deployments.all()) == 2 and store.deployments.find("score/bad").id == bad
+
+
+@pytest.mark.parametrize("cursor", ["soon", "", "1e300", "-5", "9" * 17, None])
+def test_a_cursor_that_is_none_goes_on_from_now_and_stops_no_other_schedule(store: Store, cursor: str | None) -> None:
+    bad, _ = put(store, "bad"), put(store, "sound")
+    redis, key = store.scripts.redis, store.keys.schedule(bad)
+    redis.hset(key, "cursor:default", cursor) if cursor is not None else redis.hdel(key, "cursor:default")
+    assert len(store.deployments.all()) == 2
+    store.travel(2 * MINUTE_US)
+    assert (tick(store).made, tick(store).seen) == (1, 0)
+    store.travel(MINUTE_US)
+    assert (tick(store).made, tick(store).seen) == (1, 0), "the other has a run that waits"
+    assert redis.hget(store.keys.counters, "repaired_cursors") == b"1"
+
+
+@pytest.mark.parametrize("field", ["revision", "created", "updated"])
+def test_a_deployment_with_strange_numbers_is_listed_and_applied_anew(store: Store, field: str) -> None:
+    bad, _ = put(store, "bad"), put(store, "sound")
+    store.scripts.redis.hset(store.keys.deployment(bad), field, "many")
+    store.travel(2 * MINUTE_US)
+    assert tick(store).made == (1 if field == "revision" else 2) and len(store.deployments.all()) == 2
+    put(store, "bad")
+    assert [one.problem for one in store.deployments.all()] == [None, None]
+
+
+@pytest.mark.parametrize("key", ["schedule", "deployment", "scheduled", "specs", "skips"])
+def test_a_key_of_another_type_stops_its_own_schedules_only(store: Store, key: str) -> None:
+    bad, _ = put(store, "bad"), put(store, "sound")
+    store.scripts.redis.set(getattr(store.keys, key)(bad), "not ours")
+    store.travel(2 * MINUTE_US)
+    assert (tick(store).made, tick(store).seen) == (1, 0)
+    assert store.scripts.redis.zscore(store.keys.due, f"{bad}/default") > store.scripts.now_us()
+
+
+def test_a_name_without_a_deployment_is_not_found(store: Store) -> None:
+    bad, sound = put(store, "bad"), put(store, "sound")
+    store.scripts.redis.delete(store.keys.deployment(bad))
+    with pytest.raises(NotFound) as refused:
+        store.deployments.find("score/bad")
+    assert refused.value.hint is not None and "score/bad" not in refused.value.hint
+    assert [one.id for one in store.deployments.all()] == [sound]
 
 
 # ------------------------------------------------------------------ logs and task runs

@@ -1,0 +1,64 @@
+"""The spec of a deployment as Redis holds it: looked at before anything works with it, or named as what it is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from queues import schemas
+from queues.decoding import from_json
+from queues.errors import BadPayload, HeadgateQueueError, NewerSchema
+
+LARGEST_SPEC = 256 << 10
+
+Spec = Mapping[str, Any]
+"""What DeploymentSpec.to_dict() gives: JSON values only."""
+
+NAMES = ("flow", "name", "work_queue")
+"""Without these nothing is known of a deployment."""
+NUMBER = (int, float)
+SHAPE: Mapping[str, type | tuple[type, ...]] = {
+    **dict.fromkeys((*NAMES, "path", "function", "working_dir", "code_version", "description", "on_lost"), str),
+    **dict.fromkeys(("tags", "schedules"), list),
+    **dict.fromkeys(("parameters", "schema", "env"), dict),
+    **dict.fromkeys(("concurrency_limit", "retries", "max_lost", "max_waiting"), int),
+    **dict.fromkeys(("retry_delay_seconds", "timeout_seconds"), NUMBER),
+}
+"""The types of what is read of a spec; None stands for what is left out."""
+
+
+def checked_spec(text: bytes) -> Spec | HeadgateQueueError:
+    """A spec of its text, or what is wrong with it."""
+    try:
+        spec = from_json(text, most=LARGEST_SPEC)
+        if not isinstance(spec, dict):
+            raise BadPayload(f"expected a spec to be an object, got {type(spec).__name__}")
+        schemas.refuse_newer("its deployment's spec", spec, schemas.DEPLOYMENT)
+        check_shape(spec)
+    except NewerSchema as newer:
+        return newer
+    except BadPayload as bad:
+        return BadPayload(f"its deployment's spec can not be read: {bad}")
+    return spec
+
+
+def check_shape(spec: Spec) -> None:
+    """Raise BadPayload for a spec that no version of ours wrote; fields that are not known do not matter."""
+    for field, allowed in SHAPE.items():
+        value = spec.get(field)
+        if value is None and field not in NAMES:
+            continue
+        if not isinstance(value, allowed) or isinstance(value, bool):
+            raise BadPayload(f"expected its {field} to be {named(allowed)}, got {type(value).__name__}")
+    if not all(isinstance(tag, str) for tag in spec.get("tags") or ()):
+        raise BadPayload("expected its tags to be texts")
+
+
+def named(allowed: type | tuple[type, ...]) -> str:
+    """A type, or several, in a sentence."""
+    return allowed.__name__ if isinstance(allowed, type) else " or ".join(one.__name__ for one in allowed)
+
+
+def stub(name: str, problem: HeadgateQueueError | None) -> Spec:
+    """What is known of a deployment whose spec can not be read, as it is listed."""
+    flow, _, own = name.rpartition("/")
+    shown = {"description": str(problem), "code_version": "unreadable"}
+    return {"flow": flow, "name": own, "work_queue": "", "path": "", "function": "", **shown}
