@@ -182,9 +182,15 @@ class Runs:
         reply = self._scripts.call("cancel", run=run_id, actor=actor, reason=reason, request_id=request_id)
         return Cancelled(state_before=State(reply["before"]), state=State(reply["state"]))
 
-    def cancel_many(self, run_ids: Iterable[str], *, actor: str, reason: str = "") -> Iterator[list[Done]]:
-        """As `cancel`, for many: a hundred per step; each step gives what became of its runs."""
-        return self._each(run_ids, "cancel_many", actor=actor, reason=reason)
+    def cancel_many(
+        self, run_ids: Iterable[str], *, actor: str, reason: str = "", states: Sequence[str] = ()
+    ) -> Iterator[list[Done]]:
+        """As `cancel`, for many: a hundred per step; each step gives what became of its runs.
+
+        With `states` only those that are in one of them still: a run that was claimed meanwhile goes on.
+        """
+        only = {"states": list(states)} if states else {}
+        return self._each(run_ids, "cancel_many", actor=actor, reason=reason, **only)
 
     def cancel_waiting(
         self, run_ids: Iterable[str], *, states: Sequence[str], actor: str, queue: str | None = None, reason: str = ""

@@ -44,11 +44,13 @@ class Verb(NamedTuple):
         chooser = {"cancel": opened.cancellable, "retry": opened.retryable, "delete": opened.deletable}
         return chooser[self.word](**which)
 
-    def do(self, opened: Client, ids: Sequence[str], named: bool) -> Iterator[list[RunOutcome]]:
+    def do(self, opened: Client, chosen: Chosen, named: bool) -> Iterator[list[RunOutcome]]:
         """Does it, step by step."""
         if self.word == "retry":
-            return opened.retry_many(ids, again=named)
-        return opened.cancel_many(ids) if self.word == "cancel" else opened.delete_many(ids)
+            return opened.retry_many(chosen.ids, again=named)
+        if self.word == "cancel":
+            return opened.cancel_many(chosen.ids, states=chosen.states)
+        return opened.delete_many(chosen.ids)
 
 
 def check_choice(verb: Verb, runs: Sequence[str], which: dict[str, Any]) -> None:
@@ -67,12 +69,12 @@ def change_many(
     verb: Verb, output: Output, opened: Client, runs: Sequence[str], which: dict[str, Any], *, yes: bool, dry_run: bool
 ) -> None:
     """Does it to runs that are named or chosen; CommandError with exit code 4 when some were refused."""
-    ids: Sequence[str] = opened.flow_run_ids(runs)
-    if not runs:
-        chosen = verb.choose(opened, which)
-        ids = chosen.ids
-        if chosen.left_out:
-            output.note(f"{counted(chosen.left_out)} retried before: left out. Name one to retry it again.")
+    from orchestrator.client.run_values import Chosen
+
+    chosen = Chosen(ids=tuple(opened.flow_run_ids(runs))) if runs else verb.choose(opened, which)
+    if chosen.left_out:
+        output.note(f"{counted(chosen.left_out)} retried before: left out. Name one to retry it again.")
+    ids = chosen.ids
     if not ids:
         output.note(f"There are no such runs to {verb.word}.")
         if output.form == "json":
@@ -82,7 +84,7 @@ def change_many(
     else:
         if verb.destroys or not runs:
             confirm(f"{verb.word.capitalize()} {counted(len(ids))}?", yes=yes)
-        tell(verb, output, carry_out(verb, output, verb.do(opened, ids, bool(runs)), len(ids)))
+        tell(verb, output, carry_out(verb, output, verb.do(opened, chosen, bool(runs)), len(ids)))
 
 
 def foretell(verb: Verb, output: Output, opened: Client, ids: Sequence[str]) -> None:

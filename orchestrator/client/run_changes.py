@@ -1,6 +1,6 @@
 """The client's verbs that end or remove runs: cancel and delete, one or many."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Unpack
 
@@ -58,16 +58,24 @@ class RunChangeVerbs(Access):
         states = allowed(which, (*WAITING, *WORKING))
         waiting = self._chosen(which, [state for state in states if state not in HELD])
         held = self._chosen(which, [state for state in states if state in HELD])
-        return Chosen(ids=tuple(dict.fromkeys((*waiting, *held))))  # one of them may have been claimed in between
+        ids = tuple(dict.fromkeys((*waiting, *held)))  # one of them may have been claimed in between
+        return Chosen(ids=ids, states=tuple(states) if which.get("states") else ())
 
     def deletable(self, **which: Unpack[Which]) -> Chosen:
         """The runs that fit and have ended."""
         return Chosen(ids=self._chosen(which, allowed(which, ENDED)))
 
-    def cancel_many(self, run_ids: Iterable[str], *, reason: str | None = None) -> Iterator[list[RunOutcome]]:
-        """Cancel runs by id, a hundred per step; each step gives what became of its runs."""
-        for step in self.store.records.cancel_many(run_ids, actor=self.actor, reason=reason or ""):
-            yield [outcome_of(done, TOO_LATE) for done in step]
+    def cancel_many(
+        self, run_ids: Iterable[str], *, reason: str | None = None, states: Sequence[str] = ()
+    ) -> Iterator[list[RunOutcome]]:
+        """Cancel runs by id, a hundred per step; each step gives what became of its runs.
+
+        With `states`, as `cancellable` gives them, those that have left these by now are refused and go on.
+        """
+        moved_on = f"it is not {' or '.join(states)} any more"
+        steps = self.store.records.cancel_many(run_ids, actor=self.actor, reason=reason or "", states=states)
+        for step in steps:
+            yield [outcome_of(done, TOO_LATE if done.state in ENDED else moved_on) for done in step]
 
     def delete_many(self, run_ids: Iterable[str]) -> Iterator[list[RunOutcome]]:
         """Delete runs by id, a hundred per step; each step gives what became of its runs."""

@@ -36,8 +36,10 @@ class RunOutcome(Value):
 class Chosen(Value):
     """Ids of runs that a verb would be done to, in the order in which it is best done.
 
-    `left_out` counts those that fit but were left out because it was done to them before.
+    `left_out` counts those that fit but were left out because it was done to them before. `states` are those that were
+    asked for, which a run may have left by the time it is done; none when any would do.
     """
 
     ids: tuple[str, ...]
     left_out: int = 0
+    states: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.cli.flow_run_changes import DELETE
+from orchestrator.cli.flow_run_changes import CANCEL, DELETE
 from orchestrator.cli.flow_run_many import carry_out, tell
 from orchestrator.cli.output import Output
 from orchestrator.client.run_values import RunOutcome
@@ -178,6 +178,14 @@ def test_a_deleted_run_is_gone_and_a_running_one_stays(
     refused = headgate("flow-run", "delete", going.id, "--yes", code=4).err
     assert f"{going.name} is RUNNING since" in refused and f"headgate flow-run cancel {going.id}" in refused
     assert headgate("flow-run", "delete", over.id, "--yes", code=3).out == "" and contents() == before
+
+
+def test_a_cancel_by_state_spares_what_an_agent_took_meanwhile(deployed: Any, worker: Worker) -> None:
+    run = deployed.run_deployment("score/nightly")
+    chosen = CANCEL.choose(deployed, {"states": ["QUEUED"]})
+    worker.start()
+    ((one,),) = CANCEL.do(deployed, chosen, False)
+    assert (one.id, one.outcome, one.state) == (run.id, "refused", "RUNNING")
 
 
 def outcome(number: int, kind: str = "done") -> RunOutcome:

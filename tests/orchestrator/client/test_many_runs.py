@@ -83,6 +83,18 @@ def test_what_waits_is_cancelled_before_what_runs_so_that_nothing_starts_meanwhi
     assert outcomes(deployed.cancel_many(chosen.ids)) == dict.fromkeys(chosen.ids, "unchanged")
 
 
+def test_runs_that_were_chosen_by_their_state_and_left_it_go_on(deployed, worker):
+    runs = [deployed.run_deployment("nightly").id for _ in range(3)]
+    chosen = deployed.cancellable(deployment="nightly", states=["queued"])
+    worker.start()
+    for again in ("done", "unchanged"):
+        ((first, *rest),) = deployed.cancel_many(chosen.ids, states=chosen.states)
+        assert (first.outcome, first.state) == ("refused", "RUNNING")
+        assert first.message.endswith(": it is not QUEUED any more")
+        assert [one.outcome for one in rest] == [again, again]
+    assert [deployed.get_flow_run(run).state for run in runs] == ["RUNNING", "CANCELLED", "CANCELLED"]
+
+
 def test_each_of_many_runs_says_why_it_is_refused(deployed, worker):
     (ended,) = failed(deployed, worker, 1)
     waiting = deployed.run_deployment("nightly")
