@@ -1,7 +1,5 @@
 """What operators change about a deployment without its file: whether its schedules run, which work queue it uses."""
 
-from collections.abc import Sequence
-
 from orchestrator.client.access import Access
 from orchestrator.client.deployment_checks import placed
 from orchestrator.client.deployment_values import DeploymentMoved, DeploymentSwitched
@@ -9,11 +7,11 @@ from orchestrator.client.deployment_views import summary
 from orchestrator.errors import RefusedByState
 from orchestrator.store.deployments import OUTDATED, DeploymentRecord
 from orchestrator.store.instants import passed_over
+from orchestrator.store.runs import Filter
 from queues.states import State
 
 APPLIED_AGAIN = 5
 """How often a change of one field is made anew over a deploy of somebody else that came in between."""
-READ_AT_ONCE = 1_000
 UNCLAIMED = (State.QUEUED, State.SCHEDULED)
 
 
@@ -46,9 +44,11 @@ class DeploymentChangeVerbs(Access):
         """
         queue = self.store.queues.get(work_queue).name
         before, revision = self._requeue(self.store.deployments.find(ref), queue)
-        ids = [run_id for piece in self.store.runs.waiting_of(before.id) for run_id in piece]
-        ids.reverse()  # the oldest stand first in their lines, where they are found at once
-        moved = self.store.records.transfer(ids, queue, actor=self.actor) if waiting else 0
+        moved = 0
+        if waiting:
+            ids = [run_id for piece in self.store.runs.waiting_of(before.id) for run_id in piece]
+            ids.reverse()  # the oldest stand first in their lines, where they are found at once
+            moved = self.store.records.transfer(ids, queue, actor=self.actor)
         return DeploymentMoved(
             id=before.id,
             name=before.name,
@@ -57,7 +57,7 @@ class DeploymentChangeVerbs(Access):
             changed=revision != before.revision,
             revision=revision,
             moved_runs=moved,
-            waiting_elsewhere=self._waiting_elsewhere(ids, queue),
+            waiting_elsewhere=self._waiting_elsewhere(before.id, queue),
         )
 
     def _switched(self, deployment: str, changed: bool, skipped: int = 0) -> DeploymentSwitched:
@@ -82,9 +82,8 @@ class DeploymentChangeVerbs(Access):
         text = f"the deployment {found.name} was changed by somebody else each time"
         raise RefusedByState(text, hint="do it again when nobody deploys it")
 
-    def _waiting_elsewhere(self, ids: Sequence[str], queue: str) -> int:
-        count = 0
-        for at in range(0, len(ids), READ_AT_ONCE):
-            runs = self.store.records.get_many(ids[at : at + READ_AT_ONCE])
-            count += sum(run is not None and run.state in UNCLAIMED and run.queue != queue for run in runs)
-        return count
+    def _waiting_elsewhere(self, deployment_id: str, queue: str) -> int:
+        """Count the waiting runs of a deployment that are not on a queue; their records are not read one by one."""
+        there = Filter(states=UNCLAIMED, deployment_id=deployment_id, queue=queue)
+        count = sum(map(len, self.store.runs.waiting_of(deployment_id))) - sum(map(len, self.store.runs.ids(there)))
+        return max(count, 0)  # runs move between the two looks

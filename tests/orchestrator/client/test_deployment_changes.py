@@ -5,9 +5,11 @@ from datetime import timedelta
 import pytest
 
 from orchestrator.errors import Invalid, NotFound, RefusedByState
+from orchestrator.runs import new_run_id
 from orchestrator.scheduler.tick import tick
 from orchestrator.schedules import CronSchedule
 from orchestrator.store.deployments import OUTDATED, Put
+from orchestrator.store.runs import new_run
 from queues.clock import from_us
 from queues.errors import UnknownQueue
 from tests.support.deployments import HOURLY, MINUTELY, Worker, spec, travel_to, utc
@@ -66,6 +68,31 @@ def test_waiting_runs_go_along_when_asked_for_and_held_ones_stay(client, store):
     assert client.get_flow_run(held.id).work_queue == "default"
     assert {client.get_flow_run(run.id).work_queue for run in [*waiting, later]} == {"gpu"}
     assert [entry.run_id for entry in store.queues.waiting("gpu")] == [run.id for run in waiting]
+
+
+def test_runs_that_are_made_while_others_move_are_told_as_waiting_elsewhere(client, store, monkeypatch):
+    client.create_work_queue("gpu")
+    client.create_from_spec(spec())
+    client.run_deployment("nightly")
+    transfer, late = store.records.transfer, new_run(store.deployments.find("nightly"), new_run_id(), actor="t")
+
+    def slow(*arguments, **named):
+        store.records.create([late])
+        return transfer(*arguments, **named)
+
+    monkeypatch.setattr(store.records, "transfer", slow)
+    moved = client.set_work_queue("nightly", "gpu", waiting=True)
+    assert (moved.moved_runs, moved.waiting_elsewhere) == (1, 1)
+
+
+def test_moving_a_deployment_does_not_read_the_records_of_its_waiting_runs(client, store, redis):
+    client.create_work_queue("gpu")
+    client.create_from_spec(spec())
+    made = store.deployments.find("nightly")
+    store.records.create([new_run(made, new_run_id(), actor="t") for _ in range(300)])
+    sent = redis.info("stats")["total_net_output_bytes"]
+    assert client.set_work_queue("nightly", "gpu").waiting_elsewhere == 300
+    assert redis.info("stats")["total_net_output_bytes"] - sent < 60_000
 
 
 def test_setting_the_queue_it_has_changes_nothing_and_still_moves_what_waits_elsewhere(client):
