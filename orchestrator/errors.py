@@ -4,6 +4,7 @@ Each carries what the command line and the API show: a code for scripts, a messa
 says what to do next, and the exit code of `headgate`.
 """
 
+import shlex
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
@@ -123,6 +124,11 @@ def shown(value: object) -> str:
 def expected(what: str, to_be: str, found: object) -> str:
     """The sentence every refusal begins with: `expected <what> to be <to_be>, got <found>`."""
     return f"expected {what} to be {to_be}, got {shown(found)}"
+
+
+def command(*words: object) -> str:
+    """A command of ours as a shell takes it: what has spaces in it, or worse, is quoted."""
+    return shlex.join(["headgate", *map(str, words)])
 
 
 def nearest(word: str, words: Iterable[str]) -> str | None:

@@ -13,6 +13,7 @@ from orchestrator.cli.deployment_switch import pause, resume, set_work_queue
 from orchestrator.cli.frame import group
 from orchestrator.cli.output import Columns, Output, fields_of
 from orchestrator.cli.values import QUEUE, Duration, Reference
+from orchestrator.errors import command
 
 DEPLOYMENTS: Columns = {
     "ID": "id",
@@ -70,7 +71,7 @@ def describe(output: Output, made: Any) -> None:
         "own limit": made.concurrency_limit and f"at most {made.concurrency_limit} at once",
         "agents": ", ".join(made.listening_agents) or "none listens",
         "schedule": "; ".join(schedule.text for schedule in made.schedules) or "none: it runs when asked to",
-        "paused": is_paused and f"its schedules make no runs until `headgate deployment resume {made.name}`",
+        "paused": is_paused and f"its schedules make no runs until `{command('deployment', 'resume', made.name)}`",
         "next": ", ".join(output.cell(moment) for moment in made.next_scheduled_times),
         "code version": made.code_version,
         "on lost": f"rerun, at most {made.max_lost} times" if made.on_lost == "rerun" else made.on_lost,

@@ -11,6 +11,7 @@ from orchestrator.cli.deployment_run import misused, say_what_is_missing
 from orchestrator.cli.frame import Command
 from orchestrator.cli.output import Columns, Output, value_of
 from orchestrator.cli.values import Reference, Whole
+from orchestrator.errors import command
 
 if TYPE_CHECKING:
     from orchestrator.client.deployment_values import DeploymentDetail
@@ -62,7 +63,8 @@ def preview(output: Output, name: str, hours: int | None, limit: int | None) -> 
 def why_none_come(found: DeploymentDetail) -> str | None:
     """Why the schedules of a deployment make no runs, and what changes it; None when they do."""
     if not found.schedules:
-        return f"{found.name} has no schedule: it runs when asked to, `headgate deployment run {found.name}`"
+        return f"{found.name} has no schedule: it runs when asked to, `{command('deployment', 'run', found.name)}`"
     if found.paused:
-        return f"{found.name} is paused: its schedules make no runs until `headgate deployment resume {found.name}`"
+        resume = command("deployment", "resume", found.name)
+        return f"{found.name} is paused: its schedules make no runs until `{resume}`"
     return None

@@ -7,6 +7,7 @@ from orchestrator.cli.deployment_run import say_what_is_missing
 from orchestrator.cli.frame import Command
 from orchestrator.cli.output import Output
 from orchestrator.cli.values import QUEUE, Reference
+from orchestrator.errors import command
 
 
 @click.command("pause", cls=Command)
@@ -16,11 +17,10 @@ def pause(output: Output, name: str) -> None:
     with client() as opened:
         found = opened.pause_deployment(name)
     told = f"Paused {found.name}" if found.changed else f"{found.name} is paused already"
-    output.done(found, f"{told}: its schedules make no runs until `headgate deployment resume {found.name}`")
+    output.done(found, f"{told}: its schedules make no runs until `{command('deployment', 'resume', found.name)}`")
     if found.waiting_runs:
-        output.note(
-            f"{those_that_wait(found.waiting_runs)}: `headgate flow-run ls --deployment {found.name}` lists all"
-        )
+        every = command("flow-run", "ls", "--deployment", found.name)
+        output.note(f"{those_that_wait(found.waiting_runs)}: `{every}` lists all")
 
 
 @click.command("resume", cls=Command)

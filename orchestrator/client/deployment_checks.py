@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
-from orchestrator.errors import InvalidDeployment
+from orchestrator.errors import InvalidDeployment, command
 from orchestrator.store.deployments import DeploymentRecord, PlacedSchedule, canonical, full_name
 from orchestrator.store.instants import first_after
 from orchestrator.store.specs import LARGEST_SPEC, Spec
@@ -37,7 +37,7 @@ def refuse_near_doubles(specs: Sequence[Spec], there: Sequence[DeploymentRecord]
         file, line = declared_at(other.spec)
         place = f"{file}" + (f":{line}" if line else "")
         text = f"{name} differs only by case from {other.name}, which was created from {place}"
-        hint = f"rename it, or delete the other one first: `headgate deployment delete {other.name}`"
+        hint = f"rename it, or delete the other one first: `{command('deployment', 'delete', other.name)}`"
         raise at_its_line(InvalidDeployment(text, field="name", hint=hint), spec)
 
 

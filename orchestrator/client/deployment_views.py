@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator.client.deployment_values import ScheduleInfo
 from orchestrator.deployments.values import plain_parameters
-from orchestrator.errors import HeadgateError, InvalidParameters
+from orchestrator.errors import HeadgateError, InvalidParameters, command
 from orchestrator.sdk.schema import check
 from orchestrator.store.deployments import DeploymentRecord, Put, canonical, full_name
 from orchestrator.store.instants import first_after, instants_after, schedule_of
@@ -28,7 +28,7 @@ def checked_parameters(deployment: DeploymentRecord, given: Mapping[str, Any]) -
     plain = plain_parameters(complete)
     problems = check(spec["schema"], plain) if spec.get("schema") else []
     if problems:
-        hint = f"`headgate deployment inspect {deployment.name}` shows its parameters"
+        hint = f"`{command('deployment', 'inspect', deployment.name)}` shows its parameters"
         raise InvalidParameters("; ".join(problems), field="parameters", hint=hint)
     return plain
 

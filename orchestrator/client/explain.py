@@ -6,6 +6,7 @@ from orchestrator.client.explain_values import SILENT_US, Scene
 from orchestrator.client.explain_waiting import no_scheduler, waiting
 from orchestrator.client.values import Explanation, Reason
 from orchestrator.client.views import seconds_text, shown_state, utc_text
+from orchestrator.errors import command
 from orchestrator.store.runs import deployment_of
 from queues.clock import SECOND_US
 from queues.states import HELD, TERMINAL, State
@@ -51,8 +52,8 @@ def reasons_of(scene: Scene) -> Iterator[Reason]:
     yield from history_of(scene)
     if scene.deployment_paused:
         text = "its deployment is paused: its schedules make no further runs (this one goes on)"
-        command = f"headgate deployment resume {deployment_of(scene.run)}"
-        yield Reason(code="deployment-paused", text=text, brief="its deployment is paused", command=command)
+        resume = command("deployment", "resume", deployment_of(scene.run))
+        yield Reason(code="deployment-paused", text=text, brief="its deployment is paused", command=resume)
 
 
 def ended(scene: Scene) -> Reason:
@@ -68,8 +69,8 @@ def ended(scene: Scene) -> Reason:
     text += f", by {by}" if by and not by.startswith("agent:") else ""
     text += f": {run.reason}" if run.reason else ""
     details = {name: run.fields[name] for name in ("exit_code", "signal") if name in run.fields}
-    command = None if run.state == State.COMPLETED else f"headgate flow-run retry {run.id}"
-    return Reason(code="ended", text=text, brief=run.reason, command=command, details=details or None)
+    retry = None if run.state == State.COMPLETED else command("flow-run", "retry", run.id)
+    return Reason(code="ended", text=text, brief=run.reason, command=retry, details=details or None)
 
 
 def delayed(scene: Scene) -> Iterator[Reason]:
@@ -99,7 +100,7 @@ def history_of(scene: Scene) -> Iterator[Reason]:
     waits = run.state in (State.SCHEDULED, State.QUEUED)
     if not waits or not run.attempt or not run.reason or run.reason in scene.no_code.values():
         return
-    logs = f"headgate flow-run logs {run.id}"
+    logs = command("flow-run", "logs", run.id)
     if run.failures and run.state == State.SCHEDULED:
         text = f"attempt {run.attempt} failed: {run.reason}"
         yield Reason(code="failed-before", text=text, brief=run.reason, command=logs)
@@ -128,8 +129,8 @@ def silent_agent(scene: Scene) -> Iterator[Reason]:
         when = f"its lease has ended, so {what} at once"
     brief = f"agent {run.agent} has been silent for {seconds_text(silence)}" if agent else heard
     details = {"agent": run.agent, "silent_seconds": silence / SECOND_US if agent else None}
-    command = f"headgate agent inspect {run.agent}" if agent else None
-    yield Reason(code="agent-silent", text=f"{heard}: {when}", brief=brief, command=command, details=details)
+    inspect = command("agent", "inspect", run.agent) if agent else None
+    yield Reason(code="agent-silent", text=f"{heard}: {when}", brief=brief, command=inspect, details=details)
     if not around.leader.leads:
         yield no_scheduler(around, "no scheduler is running, which takes runs back from lost agents")
 
@@ -139,7 +140,7 @@ def in_hand(scene: Scene) -> Reason:
     run = scene.run
     last = run.history[-1].at_us if run.history else run.created_us
     since = seconds_text(scene.around.now_us - last)
-    inspect = f"headgate agent inspect {run.agent}"
+    inspect = command("agent", "inspect", run.agent)
     alone = ", alone on it: it was lost beside other runs before" if run.alone == "now" else ""
     if run.state == State.PENDING:
         text = f"{place_of(scene)} claimed it {since} ago and is starting its process{alone}"
@@ -149,7 +150,7 @@ def in_hand(scene: Scene) -> Reason:
         return Reason(code="cancelling", text=text, brief=f"agent {run.agent} is ending its processes", command=inspect)
     limit = f", of at most {scene.timeout_seconds:g} s" if scene.timeout_seconds else ""
     text = f"it is running: attempt {run.attempt}, on {place_of(scene)}, for {since}{limit}{alone}"
-    return Reason(code="running", text=text, brief=run.reason, command=f"headgate flow-run logs -f {run.id}")
+    return Reason(code="running", text=text, brief=run.reason, command=command("flow-run", "logs", "-f", run.id))
 
 
 def for_a_person(scene: Scene) -> Reason:
@@ -157,8 +158,8 @@ def for_a_person(scene: Scene) -> Reason:
     run = scene.run
     last = run.history[-1].at_us if run.history else run.created_us
     text = f"it has been waiting for a person for {seconds_text(scene.around.now_us - last)}"
-    command = f"headgate flow-run logs {run.id}"
-    return Reason(code="paused", text=text, brief="waits for a person", command=command)
+    logs = command("flow-run", "logs", run.id)
+    return Reason(code="paused", text=text, brief="waits for a person", command=logs)
 
 
 def place_of(scene: Scene) -> str:

@@ -10,6 +10,7 @@ from orchestrator.client.queue_values import PreviewRun
 from orchestrator.client.scenes import around_of
 from orchestrator.client.values import Explanation, Reason
 from orchestrator.client.views import seconds_text, utc_text
+from orchestrator.errors import command
 from orchestrator.runs import ids_of_name
 from orchestrator.store import Store
 from orchestrator.store.deployments import DeploymentRecord
@@ -51,8 +52,8 @@ def told(store: Store, run: PreviewRun, deployment: DeploymentRecord, late_us: i
     reasons = []
     if deployment.paused:
         text = f"it is not made: its deployment {deployment.name} is paused; its schedule would make it {when}"
-        command = f"headgate deployment resume {deployment.name}"
-        reasons.append(Reason(code="deployment-paused", text=text, brief="its deployment is paused", command=command))
+        resume = command("deployment", "resume", deployment.name)
+        reasons.append(Reason(code="deployment-paused", text=text, brief="its deployment is paused", command=resume))
     else:
         text = f"it does not exist yet: a schedule of {deployment.name} makes it {when}"
         details = {"due_in_seconds": wait / SECOND_US}

@@ -6,6 +6,7 @@ from orchestrator.client.explain_values import SILENT_US, Around, Scene
 from orchestrator.client.queue_values import AgentInfo
 from orchestrator.client.values import Reason, SlotHolder
 from orchestrator.client.views import seconds_text
+from orchestrator.errors import command
 from orchestrator.store.runs import deployment_of
 from queues.clock import SECOND_US, to_us
 from queues.keys import queue_limit
@@ -31,7 +32,7 @@ def waiting(scene: Scene) -> Iterator[Reason]:
             code="no-queue",
             text=text,
             brief=f"work queue {scene.run.queue} does not exist",
-            command=f"headgate work-queue create {scene.run.queue}",
+            command=command("work-queue", "create", scene.run.queue),
         )
         return
     obstacles = [*of_installation(scene), *of_limits(scene), *of_agents(scene)]
@@ -52,8 +53,8 @@ def of_installation(scene: Scene) -> Iterator[Reason]:
         text, by = f"work queue {queue.name} is paused", scene.paused_by
         if by is not None:
             text += f", by {by.who} {seconds_text(around.now_us - to_us(by.at))} ago"
-        command = f"headgate work-queue resume {queue.name}"
-        yield Reason(code="queue-paused", text=text, brief=f"work queue {queue.name} is paused", command=command)
+        resume = command("work-queue", "resume", queue.name)
+        yield Reason(code="queue-paused", text=text, brief=f"work queue {queue.name} is paused", command=resume)
 
 
 # ------------------------------------------------------------------- limits
@@ -84,8 +85,8 @@ def limit_reason(scene: Scene, limit: str, *, named: bool) -> Reason:
     if waits_here and scene.ahead:
         brief, text = f"{brief}, {runs(scene.ahead)} before it", f"{text}; {runs(scene.ahead)} in line before it"
     details = {"limit": limit, "slots": number, "held": held, "ahead": scene.ahead if waits_here else None}
-    advice, command = raising(scene, limit, number or held)
-    return Reason(code="limit-full", text=text + advice, brief=brief, command=command, details=details)
+    advice, raised_by = raising(scene, limit, number or held)
+    return Reason(code="limit-full", text=text + advice, brief=brief, command=raised_by, details=details)
 
 
 def taken(what: str, number: int | None, held: int) -> str:
@@ -119,11 +120,11 @@ def raising(scene: Scene, limit: str, number: int) -> tuple[str, str | None]:
     """How one more run is let in: what to do before, and the command."""
     kind, _, name = limit.partition(":")
     if kind == "queue":
-        return "", f"headgate work-queue set-concurrency-limit {name} {number + 1}"
+        return "", command("work-queue", "set-concurrency-limit", name, number + 1)
     if kind == "tag":
-        return "", f"headgate concurrency-limit create {name} {number + 1}"
+        return "", command("concurrency-limit", "create", name, number + 1)
     if kind == "deployment" and scene.path:
-        return "; a higher concurrency_limit in its file changes that", f"headgate deployment create {scene.path}"
+        return "; a higher concurrency_limit in its file changes that", command("deployment", "create", scene.path)
     return "", None
 
 
@@ -143,7 +144,7 @@ def silent_holders(scene: Scene) -> Iterator[Reason]:
             code="holder-silent",
             text=f"{text} its leases end, unless it comes back",
             brief=f"agent {name}, which holds slots, is silent",
-            command=f"headgate agent inspect {name}",
+            command=command("agent", "inspect", name),
         )
     if silent and not around.leader.leads:
         yield no_scheduler(around, "no scheduler is running, which frees the slots of lost agents")
@@ -177,9 +178,9 @@ def of_agents(scene: Scene) -> Iterator[Reason]:
     have_code = [agent for agent in able if agent.name not in scene.no_code]
     if any(agent.running < agent.limit for agent in have_code):
         return
-    start = f"headgate agent start -q {queue}"
+    start = command("agent", "start", "-q", queue)
     if lacking := {agent.name: scene.no_code[agent.name] for agent in able if agent.name in scene.no_code}:
-        yield no_code(scene, lacking, alone=len(lacking) == len(live), command=start)
+        yield no_code(scene, lacking, alone=len(lacking) == len(live), start=start)
     if have_code:
         names = ", ".join(f"{agent.name} on {agent.host} ({agent.running} of {agent.limit})" for agent in have_code)
         text = f"every agent that can take it from {queue} runs as much as it may: {names}{served_before(scene)}"
@@ -201,17 +202,20 @@ def no_agent(scene: Scene) -> Reason:
         last = max(gone, key=lambda agent: agent.last_heartbeat)
         text += f"; the last was {last.name} on {last.host}, heard of {seconds_text(around.silence_us(last))} ago"
     return Reason(
-        code="no-agent", text=text, brief=f"no agent listens to {queue}", command=f"headgate agent start -q {queue}"
+        code="no-agent",
+        text=text,
+        brief=f"no agent listens to {queue}",
+        command=command("agent", "start", "-q", queue),
     )
 
 
-def no_code(scene: Scene, lacking: Mapping[str, str], *, alone: bool, command: str) -> Reason:
+def no_code(scene: Scene, lacking: Mapping[str, str], *, alone: bool, start: str) -> Reason:
     """Agents that listen, and whose machines lack the code: which host, which path."""
     told = ", ".join(f"{said} (agent {name})" for name, said in lacking.items())
     who = "no agent that listens has the code" if alone else "some agents that listen lack the code"
     text = f"{who}: {told}; put it there, or start an agent where it is"
     details = {"path": scene.path, "agents": dict(lacking)}
-    return Reason(code="no-code", text=text, brief=next(iter(lacking.values())), command=command, details=details)
+    return Reason(code="no-code", text=text, brief=next(iter(lacking.values())), command=start, details=details)
 
 
 def served_before(scene: Scene) -> str:
@@ -248,8 +252,8 @@ def startable(scene: Scene) -> Reason:
     if since > STARTS_WITHIN_US:
         text = f"nothing is in its way, and still no agent took it for {seconds_text(since)}; agents: {names}"
         brief = f"free to start, and not taken for {seconds_text(since)}"
-        command = f"headgate agent inspect {live[0].name}"
-        return Reason(code="not-taken", text=text, brief=brief, command=command)
+        inspect = command("agent", "inspect", live[0].name)
+        return Reason(code="not-taken", text=text, brief=brief, command=inspect)
     text = f"nothing is in its way: it starts at once on one of {names}"
     return Reason(code="starting", text=text, brief="starts at once")
 

@@ -19,6 +19,7 @@ from orchestrator.client.status_values import (
 from orchestrator.client.values import FlowRun, Reason
 from orchestrator.client.views import seconds_text
 from orchestrator.client.work_queues import fields_of
+from orchestrator.errors import command
 from orchestrator.store.runs import Filter, deployment_of
 from queues.clock import SECOND_US, from_us
 from queues.presence import LOST
@@ -143,8 +144,8 @@ def problems_of(around: Around) -> Iterator[Reason]:
         silence = around.silence_us(agent)
         if agent.state == LOST or silence > SILENT_US:
             text = f"agent {agent.name} on {agent.host} has not been heard of for {seconds_text(silence)}"
-            command = f"headgate agent inspect {agent.name}"
-            yield Reason(code="agent-silent", text=text, brief=f"agent {agent.name} is silent", command=command)
+            inspect = command("agent", "inspect", agent.name)
+            yield Reason(code="agent-silent", text=text, brief=f"agent {agent.name} is silent", command=inspect)
         elif agent.state == "spool full":
             text = f"agent {agent.name} on {agent.host} takes no runs: its disk is full of lines of runs"
             yield Reason(code="spool-full", text=text, brief=f"the disk of agent {agent.name} is full")
@@ -160,10 +161,10 @@ def problem_of_queue(queue: WorkQueue, around: Around) -> Iterator[Reason]:
     if queue.oldest_due_us is not None:
         wait += f", the longest for {seconds_text(around.now_us - queue.oldest_due_us)}"
     if queue.paused:
-        command = f"headgate work-queue resume {queue.name}"
+        resume = command("work-queue", "resume", queue.name)
         brief = f"work queue {queue.name} is paused"
-        yield Reason(code="queue-paused", text=f"{wait}, and it is paused", brief=brief, command=command)
+        yield Reason(code="queue-paused", text=f"{wait}, and it is paused", brief=brief, command=resume)
     elif not around.listening(queue.name):
-        command = f"headgate agent start -q {queue.name}"
+        start = command("agent", "start", "-q", queue.name)
         brief = f"no agent listens to {queue.name}"
-        yield Reason(code="no-agent", text=f"{wait}, and no live agent listens to it", brief=brief, command=command)
+        yield Reason(code="no-agent", text=f"{wait}, and no live agent listens to it", brief=brief, command=start)

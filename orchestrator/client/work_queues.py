@@ -11,7 +11,7 @@ from orchestrator.client.limits import slots_of
 from orchestrator.client.previews import preview
 from orchestrator.client.queue_values import PreviewRun, WorkQueue, WorkQueueDetail
 from orchestrator.client.scenes import holders_of
-from orchestrator.errors import Invalid, RefusedByState, expected
+from orchestrator.errors import Invalid, RefusedByState, command, expected
 from orchestrator.store import Store
 from orchestrator.store.queue_use import Use
 from queues.clock import from_us
@@ -180,7 +180,7 @@ def needed(queue: str, use: Use) -> RefusedByState:
     runs = [f"{count} {kind}" for count, kind in ((use.waiting, "waiting"), (use.held, "running")) if count]
     hints = []
     if use.deployments:
-        hints.append(f"`headgate deployment set-work-queue {use.deployments[0]} QUEUE --waiting` moves a deployment")
+        hints.append(f"`{command('deployment', 'set-work-queue', use.deployments[0])} QUEUE --waiting` moves it")
     elif use.waiting:
         hints.append(f"`headgate work-queue clear {queue}` cancels what waits")
     if use.held:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain
+from shlex import quote
 
 from orchestrator.client.access import Access
 from orchestrator.client.doctor import fleet, machine, records, server, waiting
@@ -95,7 +96,7 @@ def redis_cli(address: RedisAddress | None, watchers: list[tuple[str, Answer]]) 
     if address is None:
         return "redis-cli"
     if address.scheme == "unix":
-        words = f"redis-cli -s {address.path}"
+        words = f"redis-cli -s {quote(address.path)}"
     else:
         place = (address.host, address.port)
         place = next((answer.master for _, answer in watchers if answer.master is not None), place)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from orchestrator.client.doctor.values import ExaminedAgent, ExaminedScheduler, Finding, Note, Problem
 from orchestrator.client.views import seconds_text, utc_text
+from orchestrator.errors import command
 from orchestrator.store.leader import Leader
 from queues.clock import SECOND_US, from_us
 from queues.presence import Agent
@@ -71,10 +72,10 @@ def _place(leader: Leader) -> str:
 
 def _agent(agent: Agent, now_us: int) -> Iterator[Finding]:
     where = f"agent {agent.name} on {agent.identity.host}"
-    listens = " ".join(f"-q {queue}" for queue in agent.queues)
+    listens = [word for queue in agent.queues for word in ("-q", queue)]
     if not agent.is_alive:
         message = f"it has not been heard of for {seconds_text(now_us - agent.seen_us)} and did not say goodbye"
-        remedy = f"headgate agent start {listens} --name {agent.name}"
+        remedy = command("agent", "start", *listens, "--name", agent.name)
         yield Problem(code="agent-lost", where=where, message=message, remedy=remedy)
         return
     if "problem" in agent.info:

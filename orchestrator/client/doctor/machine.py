@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from orchestrator.client.doctor.server import size
 from orchestrator.client.doctor.values import ExaminedHome, Finding, Problem
@@ -76,24 +77,24 @@ def _has_guard(redis: RedisHome) -> bool:
 
 def findings(machine: Machine) -> Iterator[Finding]:
     """What is to be said of this machine."""
-    where = f"home {machine.home}"
+    where, home = f"home {machine.home}", quote(str(machine.home))
     if machine.unusable:
         message = f"{machine.unusable}: nothing that is kept there works"
-        yield Problem(code="home", where=where, message=message, remedy=f"ls -ld {machine.home}")
+        yield Problem(code="home", where=where, message=message, remedy=f"ls -ld {home}")
     if machine.free < LEAST_FREE or machine.free < min(LEAST_PART * machine.total, PLENTY):
         what = "its Redis and the lines of runs need it" if machine.embedded else "the lines of runs need it"
         message = f"{size(machine.free)} of {size(machine.total)} are free on its disk, and {what}"
-        yield Problem(code="disk", where=where, message=message, remedy=f"df -h {machine.home}")
+        yield Problem(code="disk", where=where, message=message, remedy=f"df -h {home}")
     if machine.quota and machine.spooled >= NEARLY * machine.quota:
         message = f"{size(machine.spooled)} of lines wait there for Redis or are kept; its agents may use"
         message += f" {size(machine.quota)} each (HEADGATE_SPOOL_MB)"
-        yield Problem(code="spool-full", where=where, message=message, remedy=f"du -sh {machine.home}/spool/*/*")
+        yield Problem(code="spool-full", where=where, message=message, remedy=f"du -sh {home}/spool/*/*")
     if not machine.guarded:
         message = "nobody guards its Redis, which will go on when its last user has gone"
         yield Problem(code="no-guard", where=where, message=message, remedy="headgate version")
     if machine.shared_disk:
         message = "its Redis keeps its data on a network file system, where a lock or an fsync may not hold"
-        yield Problem(code="network-disk", where=where, message=message, remedy=f"df -hT {machine.home}")
+        yield Problem(code="network-disk", where=where, message=message, remedy=f"df -hT {home}")
 
 
 def examined(machine: Machine) -> ExaminedHome:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from shlex import quote
 from typing import Any
 
 import redis
@@ -13,7 +14,7 @@ import redis
 from orchestrator.client.doctor.server import size
 from orchestrator.client.doctor.values import Counted, Finding, Note, Problem
 from orchestrator.client.views import seconds_text
-from orchestrator.errors import shown
+from orchestrator.errors import command, shown
 from queues.audit import Misfit
 from queues.clock import SECOND_US, from_us, to_us
 from queues.errors import RedisRefused, ScriptFailed, WrongKeyType
@@ -168,19 +169,21 @@ def keyed(found: Keyspace) -> Iterator[Finding]:
     """What the look at keys found."""
     for wrong in found.wrong:
         message = f"expected it to be a {wrong.expected}, got a {wrong.found}: what needs it stands still"
-        remedy = f"redis-cli RENAME '{wrong.key}' '{wrong.key}.foreign'"
+        remedy = f"redis-cli RENAME {quote(wrong.key)} {quote(f'{wrong.key}.foreign')}"
         yield Problem(code="wrong-type", where=f"key {wrong.key}", message=message, remedy=remedy)
     if found.expiring:
         key = min(found.expiring)
         others = f", and so are {len(found.expiring) - 1} others" if len(found.expiring) > 1 else ""
         message = f"it is to expire{others}, and would take runs with it; find who sets EXPIRE"
-        yield Problem(code="expiring-keys", where=f"key {key}", message=message, remedy=f"redis-cli PERSIST '{key}'")
+        remedy = f"redis-cli PERSIST {quote(key)}"
+        yield Problem(code="expiring-keys", where=f"key {key}", message=message, remedy=remedy)
     for key, count in found.large:
         message = f"it takes {size(count)}, more than anything that we write"
-        yield Problem(code="huge-key", where=f"key {key}", message=message, remedy=f"redis-cli MEMORY USAGE '{key}'")
+        remedy = f"redis-cli MEMORY USAGE {quote(key)}"
+        yield Problem(code="huge-key", where=f"key {key}", message=message, remedy=remedy)
     for queue in sorted(found.strays):
         message = f"runs wait on the work queue {shown(queue)}, which does not exist"
-        remedy = f"headgate work-queue create {queue}"
+        remedy = command("work-queue", "create", queue)
         yield Problem(code="no-queue", where=f"work queue {queue}", message=message, remedy=remedy)
 
 

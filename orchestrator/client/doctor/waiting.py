@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.client.doctor.fleet import ago
 from orchestrator.client.doctor.values import Finding, Note, Problem
 from orchestrator.client.views import seconds_text
-from orchestrator.errors import shown
+from orchestrator.errors import command, shown
 from orchestrator.store.deployments import DeploymentRecord
 from queues.keys import queue_limit
 from queues.limits import LARGEST
@@ -54,7 +53,8 @@ def _queue(lines: Lines, queue: WorkQueue) -> Iterator[Finding]:
         return
     if queue.paused:
         message = f"it is paused, and {waits} on it"
-        yield Note(code="paused-queue", where=where, message=message, remedy=f"headgate work-queue resume {queue.name}")
+        remedy = command("work-queue", "resume", queue.name)
+        yield Note(code="paused-queue", where=where, message=message, remedy=remedy)
         return
     listening = [agent for agent in lines.agents if queue.name in agent.queues]
     serving = [agent for agent in listening if agent.state == "running"]
@@ -66,22 +66,22 @@ def _queue(lines: Lines, queue: WorkQueue) -> Iterator[Finding]:
         return
     if queue.concurrency_limit is not None and queue.running >= queue.concurrency_limit:
         message = f"{queue.late} of the runs that wait on it are late: its slots ({queue.concurrency_limit}) are taken"
-        remedy = f"headgate work-queue slots {queue.name}"
+        remedy = command("work-queue", "slots", queue.name)
         yield Note(code="late-runs", where=where, message=message, remedy=remedy)
     elif all(agent.running >= agent.limit for agent in serving):
         message = f"{queue.late} of the runs that wait on it are late: its agents run as much as they may"
-        remedy = f"headgate agent start -q {queue.name}"
+        remedy = command("agent", "start", "-q", queue.name)
         yield Note(code="late-runs", where=where, message=message, remedy=remedy)
     elif first is not None and lines.now_us - first.due_us > lines.late_us + STARTS_WITHIN_US:
         since = seconds_text(lines.now_us - first.due_us)
         message = (
             f"{queue.late} of its runs are late though slots and agents are free; the first has waited for {since}"
         )
-        remedy = f"headgate flow-run explain {first.run_id}"
+        remedy = command("flow-run", "explain", first.run_id)
         yield Problem(code="late-runs", where=where, message=message, remedy=remedy)
     else:
         message = f"{queue.late} of the runs that wait on it are late behind limits that are full"
-        yield Note(code="late-runs", where=where, message=message, remedy=f"headgate work-queue preview {queue.name}")
+        yield Note(code="late-runs", where=where, message=message, remedy=command("work-queue", "preview", queue.name))
 
 
 def _unserved(lines: Lines, queue: WorkQueue, listening: Sequence[Agent]) -> Finding:
@@ -94,16 +94,16 @@ def _unserved(lines: Lines, queue: WorkQueue, listening: Sequence[Agent]) -> Fin
         last = max(listening, key=lambda agent: agent.seen_us)
         when = ago(lines.now_us, last.seen_us)
         message += f"; {last.name} on {last.identity.host} did, and was heard of last {when}"
-    remedy = f"headgate agent start -q {queue.name}"
+    remedy = command("agent", "start", "-q", queue.name)
     return Problem(code="unserved-queue", where=f"work queue {queue.name}", message=message, remedy=remedy)
 
 
 def _impossible(limit: str, number: str) -> Finding:
     kind, _, name = limit.partition(":")
     commands = {
-        "queue": f"headgate work-queue set-concurrency-limit {name} 1",
-        "deployment": f"headgate deployment inspect {name}",
-        "tag": f"headgate concurrency-limit create {shlex.quote(name)} 1",
+        "queue": command("work-queue", "set-concurrency-limit", name, 1),
+        "deployment": command("deployment", "inspect", name),
+        "tag": command("concurrency-limit", "create", name, 1),
     }
     message = f"expected it to be 1 to {LARGEST}, got {shown(number)}: runs that need it can not start"
     remedy = commands.get(kind, "headgate work-queue ls")
@@ -113,18 +113,18 @@ def _impossible(limit: str, number: str) -> Finding:
 def _deployment(lines: Lines, deployment: DeploymentRecord) -> Iterator[Finding]:
     where = f"deployment {deployment.name}"
     if deployment.problem is not None:
-        remedy = f"headgate deployment inspect {shlex.quote(deployment.name)}"
+        remedy = command("deployment", "inspect", deployment.name)
         yield Problem(code="unreadable", where=where, message=str(deployment.problem), remedy=remedy)
         return
     queue = str(deployment.spec["work_queue"])
     if queue not in {known.name for known in lines.queues}:
         message = f"its runs go to the work queue {shown(queue)}, which does not exist"
-        remedy = f"headgate work-queue create {queue}"
+        remedy = command("work-queue", "create", queue)
         yield Problem(code="no-queue", where=where, message=message, remedy=remedy)
     own, most = deployment.spec.get("concurrency_limit"), lines.limits.get(queue_limit(queue), "")
     if own is not None and most.isdecimal() and own > int(most):
         message = f"{own} of its runs may execute at once, and only {most} of its work queue {queue}"
-        remedy = f"headgate work-queue set-concurrency-limit {queue} {own}"
+        remedy = command("work-queue", "set-concurrency-limit", queue, own)
         yield Note(code="limit-above-queue", where=where, message=message, remedy=remedy)
 
 

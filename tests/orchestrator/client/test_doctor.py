@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -218,3 +219,13 @@ def test_the_examination_changes_nothing(client: Any, store: Any, examine: Any) 
     before = {key: redis.dump(key) for key in redis.scan_iter()}
     examine()
     assert {key: redis.dump(key) for key in redis.scan_iter()} == before
+
+
+def test_remedies_can_be_copied_into_a_shell_whatever_stands_in_redis(examine: Any, store: Any) -> None:
+    redis, keys = store.scripts.redis, store.keys
+    redis.zadd(keys.waiting("x; id"), {"r1": 1})
+    redis.hset(keys.run("a'b"), "state", "QUEUED")
+    redis.expire(keys.run("a'b"), 3600)
+    found = problems(examine())
+    assert found["no-queue"].remedy == "headgate work-queue create 'x; id'"
+    assert shlex.split(found["expiring-keys"].remedy)[-2:] == ["PERSIST", keys.run("a'b")]

@@ -197,6 +197,17 @@ def test_a_paused_deployment_is_mentioned_and_does_not_hold_the_run(deployed, st
     assert note.command == "headgate deployment resume score/nightly"
 
 
+def test_commands_can_be_copied_into_a_shell_whatever_things_are_called(client, store):
+    client.create_from_spec(spec(flow="My flow", path="/srv/my flows/a.py", concurrency_limit=1))
+    run, other = client.run_deployment("nightly"), client.run_deployment("nightly")
+    Worker(store, "ant").claim(2)
+    client.pause_deployment("nightly")
+    assert client.explain(run.id).reasons[-1].command == "headgate deployment resume 'My flow/nightly'"
+    assert client.explain(other.id).reasons[0].command == "headgate deployment create '/srv/my flows/a.py'"
+    store.scripts.redis.hset(store.keys.run(other.id), "queue", "x; rm -rf ~")
+    assert client.explain(other.id).reasons[0].command == "headgate work-queue create 'x; rm -rf ~'"
+
+
 def test_a_failed_try_says_why_and_when_the_next_one_is(deployed, store):
     Leadership(store).beat()
     run = deployed.run_deployment("nightly")
