@@ -13,6 +13,7 @@ from queues.cli_emptying import clear, delete
 
 HOURS_OF_A_YEAR = 8784
 YEAR = HOURS_OF_A_YEAR * 3600.0
+LEASE = Duration(1, 3600)
 
 
 @group("work-queue", "Named queues on Redis, each with a concurrency limit.")
@@ -68,7 +69,7 @@ SLOTS: Columns = {
 @click.argument("name", type=QUEUE)
 @click.option("-l", "--limit", type=LIMIT, help="How many of its runs may execute at once; without it any number.")
 @click.option("--priority", type=Whole(1, 1000), help="1 is served first.")
-@click.option("--lease", type=Duration(2, 86400), help="Seconds after which a silent agent loses a run of this queue.")
+@click.option("--lease", type=LEASE, help="Seconds after which a silent agent loses a run of this queue.")
 @click.option("--description", help="What it is for.")
 def create(
     output: Output, name: str, limit: int | None, priority: int | None, lease: float | None, description: str | None
