@@ -5,6 +5,7 @@ A lease counts from just before the call that extended it was sent. While a fres
 `outage_seconds` allow. When the agent is *cut* off (time-outs), another one may see Redis: nothing is extended.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ KILL_MARGIN_SHARE = 0.2
 """The same as a share of the lease, for short ones."""
 
 RETRY_SECONDS = 0.5
+RENEWALS_PER_LEASE = 3
+"""How often the shortest lease is renewed at least: a work queue may have one that is shorter than the usual pauses."""
 
 
 @dataclass(kw_only=True)
@@ -30,6 +33,8 @@ class LeaseClock:
     """Whether something happened since the renewal on its way was sent that only a later one can tell."""
     reachable: bool = True
     away_since: float | None = None
+    due_at: float = math.inf
+    """When the next renewal is to be sent, as far as that is known."""
 
     def answered(self, sent_at: float, runs: Iterable[RunLife]) -> bool:
         """Note an answered renewal of these runs; true when Redis was not reachable before."""
@@ -59,11 +64,27 @@ class LeaseClock:
         extend(runs, sent_at)
         return False
 
-    def next_renewal(self, now: float) -> float:
+    def next_renewal(self, now: float, runs: Iterable[RunLife]) -> float:
         """When to renew next: soon after a failure, at once when something happened meanwhile."""
+        pause = self.pause(runs)
         if not self.reachable:
-            return now + min(RETRY_SECONDS, self.renew_seconds)
-        return now if self.wanted_again else now + self.renew_seconds
+            pause = min(RETRY_SECONDS, pause)
+        elif self.wanted_again:
+            pause = 0.0
+        self.due_at = now + pause
+        return self.due_at
+
+    def sooner(self, now: float, runs: Iterable[RunLife]) -> float | None:
+        """When to renew next because runs with shorter leases came; None when it stays as it is."""
+        at = now + self.pause(runs)
+        if self.in_flight or at >= self.due_at:
+            return None
+        self.due_at = at
+        return at
+
+    def pause(self, runs: Iterable[RunLife]) -> float:
+        """How long to wait between two renewals."""
+        return min([self.renew_seconds, *(run.order.lease_seconds / RENEWALS_PER_LEASE for run in runs)])
 
 
 def extend(runs: Iterable[RunLife], sent_at: float) -> None:

@@ -74,7 +74,7 @@ class Supervision:
 
     def start(self, now: float) -> list[Action]:
         """The first actions, once the agent is registered."""
-        return [SetTimer((Timer.RENEW, ""), self.leases.next_renewal(now)), *self._ask(now)]
+        return [SetTimer((Timer.RENEW, ""), self.leases.next_renewal(now, self.runs.values())), *self._ask(now)]
 
     def step(self, now: float, message: Message) -> list[Action]:
         """What to do about one message."""
@@ -116,6 +116,9 @@ class Supervision:
         actions: list[Action] = [Deliver(ref, unusable(reason)) for ref, reason in message.refused]
         for order in message.orders:
             actions.append(self._take(now, order, message.sent_at))
+        sooner = self.leases.sooner(now, self.runs.values())
+        if sooner is not None:
+            actions.append(SetTimer((Timer.RENEW, ""), sooner))
         again = self.claiming.answered(now, more=message.more, hold_seconds=message.hold_seconds)
         return [*actions, *(self._ask(now) if again else []), *self._poll(now)]
 
@@ -152,10 +155,10 @@ class Supervision:
             runs = self.runs.values()
             too_long = self.leases.failed(message.sent_at, away=message.away, runs=runs)
             ended = self._end_runs(now, lease_clock.bound(runs), Verdict.AWAY) if too_long else []
-            return [SetTimer(timer, self.leases.next_renewal(now)), *ended]
+            return [SetTimer(timer, self.leases.next_renewal(now, self.runs.values())), *ended]
         extended = [run for run_id, run in self.runs.items() if run_id in message.extended]
         back = self.leases.answered(message.sent_at, extended)
-        actions: list[Action] = [SetTimer(timer, self.leases.next_renewal(now))]
+        actions: list[Action] = [SetTimer(timer, self.leases.next_renewal(now, self.runs.values()))]
         for run_id, verdict in message.ended:
             if run_id in self.runs:
                 actions += self.runs[run_id].end(now, verdict)
