@@ -13,6 +13,9 @@ from agent.messages import Timer
 from agent.orders import Order
 
 POLL_SECONDS = 2.0
+SEARCH_SECONDS = 0.05
+"""Between two looks at a long line whose runs this agent leaves alone: each costs Redis some milliseconds."""
+
 LONGEST_HOLD = 5.0
 """A hold is asked about again after so long: a clock of Redis that was set back makes it look like hours."""
 
@@ -38,6 +41,10 @@ class Claiming:
     limit: int
     asking: bool = False
     asked_again: bool = False
+    avoids: bool = False
+    """Whether the claim on its way leaves runs alone."""
+    searches: bool = False
+    """Whether the last claim met only such runs, and there are more."""
     hold_until: float = 0.0
     back_offs: dict[str, BackOff] = field(default_factory=dict)
 
@@ -52,14 +59,16 @@ class Claiming:
             return []
         if not queues or now < self.hold_until:
             return [self._poll_at(max(now + POLL_SECONDS, self.hold_until) if queues else now + POLL_SECONDS)]
-        self.asking, self.asked_again = True, False
-        return [AskForRuns(queues, free, self._avoided(now))]
+        avoided = self._avoided(now)
+        self.asking, self.asked_again, self.avoids = True, False, bool(avoided)
+        return [AskForRuns(queues, free, avoided)]
 
-    def answered(self, now: float, *, more: bool, hold_seconds: float) -> bool:
+    def answered(self, now: float, *, found: bool, more: bool, hold_seconds: float) -> bool:
         """Note an answer; true when the next claim is to follow at once."""
         self.asking = False
+        self.searches = more and self.avoids and not found
         self.hold_until = now + min(hold_seconds, LONGEST_HOLD)
-        return more or self.asked_again
+        return (more and not self.searches) or self.asked_again
 
     def failed(self, now: float) -> list[Action]:
         """Note a claim without an answer: the next poll asks again."""
@@ -68,7 +77,8 @@ class Claiming:
 
     def poll(self, now: float) -> list[Action]:
         """When to ask although nothing happens."""
-        return [self._poll_at(max(now + POLL_SECONDS, self.hold_until))]
+        pause = SEARCH_SECONDS if self.searches else POLL_SECONDS
+        return [self._poll_at(max(now + pause, self.hold_until))]
 
     def back_off(self, now: float, order: Order) -> None:
         """Leave a deployment alone for a while, which this machine has no code for."""

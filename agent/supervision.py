@@ -119,7 +119,8 @@ class Supervision:
         sooner = self.leases.sooner(now, self.runs.values())
         if sooner is not None:
             actions.append(SetTimer((Timer.RENEW, ""), sooner))
-        again = self.claiming.answered(now, more=message.more, hold_seconds=message.hold_seconds)
+        found = bool(message.orders or message.refused)
+        again = self.claiming.answered(now, found=found, more=message.more, hold_seconds=message.hold_seconds)
         return [*actions, *(self._ask(now) if again else []), *self._poll(now)]
 
     def _take(self, now: float, order: Order, sent_at: float) -> Action:

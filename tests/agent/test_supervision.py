@@ -116,6 +116,18 @@ def test_only_the_deployment_without_code_here_is_left_alone_when_it_has_a_limit
     assert only(AskForRuns, scene.tell(Woken(), after=1.0)).avoid == ()
 
 
+def test_a_long_line_of_runs_without_code_here_is_gone_through_with_pauses() -> None:
+    scene = Scene()
+    scene.launch(an_order(limit="deployment:d1"))
+    scene.tell(LaunchRefused("r1", NotOnThisMachine("h1 has no /flows/flow.py")))
+    passed_over = scene.tell(Claimed(scene.now, (), more=True))
+    assert none(AskForRuns, passed_over)
+    timer = only(SetTimer, passed_over)
+    assert (timer.key, timer.at) == ((Timer.POLL, ""), scene.now + 0.05)
+    assert only(AskForRuns, scene.tell(POLL, after=0.05)).avoid == ("deployment:d1",)
+    assert only(AskForRuns, scene.tell(Claimed(scene.now, (an_order("r2"),), more=True))), "one that can run was found"
+
+
 def test_a_run_whose_record_is_not_usable_fails_and_the_others_go_on() -> None:
     scene = Scene()
     actions = scene.tell(Claimed(scene.now, (an_order(),), refused=((Ref("bad", 1, "c"), "no spec"),)))
