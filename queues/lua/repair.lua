@@ -13,24 +13,34 @@ end
 ------------------------------------------------------------------------ the list that rq tools read
 local CHUNK = 1000
 
-local function mirror_differs(queue, line, list)
-  if call('LLEN', list) ~= call('ZCARD', line) then return true end
+local SORTED = 10000 -- entries up to which a list is written anew only because its order is another one
+
+-- Whether the list has what the line has, as far as it is looked at. Second: whether in another order, which is no damage: a
+-- run that comes back to the middle of a line stands at the end of the list.
+local function mirror_fits(queue, line, list)
+  if call('LLEN', list) ~= call('ZCARD', line) then return false end
   local from = A.compare and A.compare[queue]
-  if not from then return false end
+  if not from then return true end
   local ours, theirs = call('ZRANGE', line, from, from + A.slice - 1), call('LRANGE', list, from, from + A.slice - 1)
-  for i, id in ipairs(ours) do
-    if theirs[i] ~= id then return true end
+  local sorted, met = true, {}
+  for i, id in ipairs(theirs) do
+    if ours[i] ~= id then
+      sorted = false
+      if met[id] or not call('ZSCORE', line, id) then return false end
+    end
+    met[id] = true
   end
-  return false
+  return true, not sorted
 end
 
 local function mirror(queue)
   local line, list = P .. 'waiting:' .. queue, P .. 'rq:queue:' .. queue
-  if not mirror_differs(queue, line, list) then return end
+  local fits, unsorted = mirror_fits(queue, line, list)
+  if fits and not (unsorted and call('ZCARD', line) <= SORTED) then return end
   call('DEL', list)
   for from = 0, call('ZCARD', line) - 1, CHUNK do call('RPUSH', list, unpack(call('ZRANGE', line, from, from + CHUNK - 1))) end
   call('SADD', P .. 'rq:queues', list)
-  note('mirrors', 1)
+  if not fits then note('mirrors', 1) end
 end
 
 ------------------------------------------------------------------------ the registries of stock workers

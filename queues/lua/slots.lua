@@ -21,12 +21,24 @@ local function rq_job(run)
   end
 end
 
-local function rq_list(queue, id, front)
-  mirror('SADD', P .. 'rq:queues', P .. 'rq:queue:' .. queue)
-  mirror(front and 'LPUSH' or 'RPUSH', P .. 'rq:queue:' .. queue, id)
+local NEAR = 100 -- entries from an end of a list up to which one is sought
+
+-- Put an id into a list at its rank in line, of `size`; in the middle of a long one it would have to be sought: it goes to the
+-- end there, and the next look of repair may sort it in.
+local function rq_list(queue, id, rank, size)
+  local list, behind = P .. 'rq:queue:' .. queue, size - 1 - rank
+  mirror('SADD', P .. 'rq:queues', list)
+  if rank == 0 then return mirror('LPUSH', list, id) end
+  if behind > 0 and rank <= NEAR then
+    local before = call('ZRANGE', P .. 'waiting:' .. queue, rank - 1, rank - 1)[1]
+    local length = mirror('LINSERT', list, 'AFTER', before, id)
+    if type(length) == 'number' and length > 0 then return end
+  end
+  local later = behind > 0 and behind <= NEAR and rank > NEAR and mirror('RPOP', list, behind) or {}
+  mirror('RPUSH', list, id)
+  for i = #later, 1, -1 do mirror('RPUSH', list, later[i]) end
 end
 
-local NEAR = 100 -- entries from an end of a list up to which one is sought
 local GONE = '' -- stands in the place of an id that leaves the middle of a list
 local marks = {} -- queue -> the places in its list where such stand, in order
 
@@ -132,7 +144,7 @@ end
 local function line_up(id, queue, due)
   local line = P .. 'waiting:' .. queue
   call('ZADD', line, due, id)
-  rq_list(queue, id, call('ZRANK', line, id) == 0)
+  rq_list(queue, id, call('ZRANK', line, id), call('ZCARD', line))
   open(queue, 1)
 end
 

@@ -7,7 +7,7 @@ from queues.keys import RQ_JOB_DATA
 from queues.presence import Presence
 from queues.repair import SLICE, Repair
 from queues.states import State
-from tests.queues.floor import Floor
+from tests.queues.floor import Floor, proof
 from tests.queues.test_presence import register
 
 
@@ -64,11 +64,32 @@ def test_a_flushed_mirror_is_written_again_in_order(floor, repair):
     assert mirror(floor) == ["r1", "r2", "r3"]
 
 
-def test_a_mirror_of_the_right_length_but_wrong_order_is_written_again(floor, repair):
+def test_a_mirror_in_another_order_is_sorted_which_is_no_repair(floor, repair):
     floor.make("r1", "r2", "r3")
     floor.redis.rpoplpush(floor.keys.rq_queue("default"), floor.keys.rq_queue("default"))
-    assert passes(repair, 2)["mirrors"] == 1
+    assert passes(repair, 2) == {}
     assert mirror(floor) == ["r1", "r2", "r3"]
+
+
+def test_a_mirror_of_the_right_length_with_another_id_or_one_twice_is_written_again(floor, repair):
+    floor.make("r1", "r2", "r3")
+    for wrong in ("stranger", "r1"):
+        floor.redis.lset(floor.keys.rq_queue("default"), 1, wrong)
+        assert passes(repair, 2)["mirrors"] == 1
+        assert mirror(floor) == ["r1", "r2", "r3"]
+
+
+def test_runs_that_come_back_stand_at_their_places_and_are_no_repair(floor, repair):
+    ids = floor.make(*[f"r{number:03}" for number in range(300)])
+    for take in (3, 40):
+        for claim in floor.claim(take):
+            floor.agent().release(*proof(claim), reason="t")
+        assert mirror(floor) == ids
+    (late, middle) = (run.due_us for run in floor.runs.get_many(["r290", "r150"]))
+    floor.make("near-the-end", due_us=late)
+    assert mirror(floor) == floor.line()
+    floor.make("in-the-middle", due_us=middle)
+    assert passes(repair, 4) == {} and mirror(floor) == floor.line()
 
 
 def test_a_strange_id_on_the_mirror_is_dropped(floor, repair):
