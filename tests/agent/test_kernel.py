@@ -42,8 +42,8 @@ def test_a_stopped_process_is_killed_by_its_dead_man_timer(started: list[subproc
 
 def test_a_timer_that_is_set_anew_or_disarmed_does_not_kill(started: list[subprocess.Popen[bytes]]) -> None:
     code = "from agent.kernel import *\ntimer = DeadManTimer()\nprint(flush=True)\n"
-    code += "for _ in range(6):\n    timer.set(boot_time() + 0.3)\n    time.sleep(0.1)\n"
-    process = start(code + "timer.disarm()\ntime.sleep(0.5)")
+    code += "for _ in range(8):\n    timer.set(boot_time() + 0.6)\n    time.sleep(0.1)\n"
+    process = start(code + "timer.disarm()\ntime.sleep(0.7)")
     started.append(process)
     assert process.wait(10) == 0
 
