@@ -136,7 +136,7 @@ def stop(output: Output, name: str) -> None:
     )
 
 
-def run_here(output: Output, name: str, parameters: Mapping[str, Any]) -> None:
+def run_here(output: Output, name: str, parameters: Mapping[str, Any], env: Mapping[str, str]) -> None:
     """Run a deployment's flow in this terminal, as an agent would, without an agent and without a record of it.
 
     Lines go to stdout, what is said about the run to stderr. CommandError with exit code 6 unless it completes.
@@ -145,7 +145,7 @@ def run_here(output: Output, name: str, parameters: Mapping[str, Any]) -> None:
 
     chosen = settings()
     with client(chosen) as opened:
-        spec = opened.deployment_spec(name, parameters)
+        spec = opened.deployment_spec(name, parameters, env)
     order = order_here(spec, os.environ)
     if order.problem is not None:
         hint = "bring it there, or create the deployment again: `headgate deployment create FILE`"

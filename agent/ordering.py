@@ -9,6 +9,7 @@ from agent.errors import NotOnThisMachine
 from agent.orders import Order, Ref
 from agent.runners.environment import find_interpreter, problem_of
 from agent.runners.outcome import Rules
+from agent.variables import variables_of
 from orchestrator.keys import deployment_limit
 from orchestrator.store.deployments import revision_of
 from orchestrator.store.runs import deployment_id_of
@@ -60,7 +61,7 @@ def order_of(claim: Claim, spec: Spec | None, *, own: Mapping[str, str], keep_wh
             function=str(spec["function"]),
             folder=folder,
             working_dir=str(spec.get("working_dir") or folder),
-            environment={str(name): str(value) for name, value in (spec.get("env") or {}).items()},
+            environment=variables_of(claim, spec),
             interpreter=find_interpreter(
                 python=spec.get("python"),
                 virtualenv=spec.get("virtualenv"),

@@ -46,6 +46,9 @@ class Claim:
     lease_seconds: float
     record: Run
     parameters: bytes | None
+    environment: bytes | None = None
+    """The variables of the run itself, as JSON."""
+    queue_environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +151,8 @@ class Claims:
         )
         # A call looks at a part of a long line only; the next one goes on behind what this one passed over.
         self._places = dict(reply.get("from") or {})
-        claims = [self._claim(claim_id, taken) for taken in reply["claims"]]
+        of_queues = dict(reply.get("environments") or {})
+        claims = [self._claim(claim_id, taken, of_queues) for taken in reply["claims"]]
         if claims:
             events.claimed(agent=self._agent, count=len(claims), more=reply["more"])
         problems = self._problems(reply)
@@ -230,12 +234,12 @@ class Claims:
         )
         return reply
 
-    def _claim(self, claim_id: str, taken: dict[str, Any]) -> Claim:
+    def _claim(self, claim_id: str, taken: dict[str, Any], of_queues: Mapping[str, Any]) -> Claim:
         def raw(text: str) -> bytes:
             return text.encode("utf-8", "surrogateescape")
 
         record = Run.parse(taken["id"], {raw(name): raw(value) for name, value in taken["record"].items()})
-        parameters = taken.get("parameters")
+        parameters, environment = taken.get("parameters"), taken.get("environment")
         return Claim(
             run_id=record.id,
             token=record.token,
@@ -246,4 +250,6 @@ class Claims:
             lease_seconds=taken["lease_us"] / 1_000_000,
             record=record,
             parameters=None if parameters is None else raw(parameters),
+            environment=None if environment is None else raw(environment),
+            queue_environment=dict(of_queues.get(record.queue) or {}),
         )

@@ -10,6 +10,7 @@ from orchestrator.cli.moments import spoken
 from orchestrator.cli.output import Columns, Output
 from orchestrator.cli.values import LIMIT, QUEUE, Duration, Whole
 from queues.cli_emptying import clear, delete
+from queues.cli_environment import set_env, unset_env
 
 HOURS_OF_A_YEAR = 8784
 YEAR = HOURS_OF_A_YEAR * 3600.0
@@ -198,5 +199,7 @@ def slots_in_words(found: Any) -> str:
     return f"{found.running} of {found.concurrency_limit} slots taken, {found.free} free"
 
 
+work_queue.add_command(set_env)
+work_queue.add_command(unset_env)
 work_queue.add_command(clear)
 work_queue.add_command(delete)

@@ -1,7 +1,7 @@
 """Work queues: named lines of runs with a limit, a pause switch, a priority and a lease."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
@@ -14,6 +14,9 @@ from queues.records import whole
 from queues.scripts import Scripts
 
 DEFAULT_PRIORITY = 100
+VARIABLE = "env:"
+"""What the fields of variables begin with."""
+
 LATE_US = seconds_to_us(15)
 """A run is late when it has been due for longer than this and nobody has claimed it."""
 
@@ -51,6 +54,8 @@ class WorkQueue:
     agents: int
     oldest_due_us: int | None
     problem: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """The variables that its runs get."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +138,21 @@ class WorkQueues:
         """Change the lease of runs claimed or renewed from now on; None takes the agent's setting."""
         return self._change(name, {"lease": "" if seconds is None else f"{checked_lease(seconds):g}"}, actor)
 
+    def change_environment(
+        self, name: str, *, give: Mapping[str, str] | None = None, drop: Sequence[str] = (), actor: str
+    ) -> tuple[str, ...]:
+        """Give and drop variables of the runs that start from now on; answers the names of those that changed.
+
+        Names and values are bytes for this floor: who calls has checked that a process can be given them.
+        """
+        queue = self.get(name).name
+        wanted = {"set": dict(give or {}), "unset": list(drop)}
+        reply = self._scripts.call("set_queue", change="env", queue=queue, settings={}, actor=actor, **wanted)
+        names = tuple(sorted(reply["changed"] or ()))
+        if names:
+            events.queue_changed(queue=queue, change=f"env {' '.join(names)}", actor=actor)
+        return names
+
     def set_limit(self, name: str, number: int | None, actor: str, *, lasts_seconds: float | None = None) -> int | None:
         """Change how many of its runs may be executing at once, for good or for a time; gives the number before.
 
@@ -199,7 +219,14 @@ def work_queue(name: str, row: dict[str, Any]) -> WorkQueue:
         agents=row["agents"],
         oldest_due_us=None if row.get("oldest") is None else score_us(row["oldest"]),
         problem=newer_problem(name, settings),
+        environment=variables(settings),
     )
+
+
+def variables(settings: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a queue, by name."""
+    start = len(VARIABLE)
+    return {name[start:]: value for name, value in sorted(settings.items()) if name.startswith(VARIABLE)}
 
 
 def newer_problem(name: str, settings: Mapping[str, str]) -> str:

@@ -1,5 +1,6 @@
 """What a flow's process finds in its environment, and which interpreter runs it; pure but for looking at files."""
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -44,7 +45,9 @@ def environment(base: Mapping[str, str], order: Order, marks: Mapping[str, str])
             made["VIRTUAL_ENV"] = str(folder.parent)
         if (folder.parent / "conda-meta").is_dir():
             made["CONDA_PREFIX"] = str(folder.parent)
-    return {**made, **order.environment, **marks}
+    # As bytes of UTF-8, whatever the agent's own locale is: only so they arrive as they were given.
+    given = {os.fsdecode(name.encode()): os.fsdecode(value.encode()) for name, value in order.environment.items()}
+    return {**made, **given, **marks}
 
 
 def find_interpreter(

@@ -26,6 +26,7 @@ YEAR = 366 * 86400.0
     "-p", "--param", "pairs", multiple=True, metavar="KEY=JSON", help="A parameter; what is not JSON is text."
 )
 @click.option("--params", "whole", metavar="JSON", help="All parameters as a JSON object; - reads it from stdin.")
+@click.option("--env", "variables", multiple=True, metavar="NAME=VALUE", help="A variable of the flow's environment.")
 @click.option("--watch", is_flag=True, help="Follow states and logs to the end; exit 6 unless it completes.")
 @click.option(
     "--timeout", type=Duration(0.1, YEAR), help="With --watch: leave after this time (exit 7); the run goes on."
@@ -38,6 +39,7 @@ def run(
     name: str,
     pairs: Sequence[str],
     whole: str | None,
+    variables: Sequence[str],
     watch: bool,
     timeout: float | None,
     here: bool,
@@ -45,26 +47,28 @@ def run(
 ) -> None:
     """Make a run of a deployment."""
     from orchestrator.cli.parameters import parameters_of
+    from orchestrator.cli.variables import variables_of, warn_of_secrets
 
     at = start_time(**when)
     if timeout is not None and not watch:
         raise misused("--timeout", "only a watched run can time out", "add --watch")
     if here and (at or watch):
         raise misused("--here", "it runs now and is watched anyway", "leave out --watch, --at and --in")
-    parameters = parameters_of(pairs, whole)
+    parameters, env = parameters_of(pairs, whole), variables_of(variables, "--env")
     if here:
         from agent.cli import run_here
 
-        run_here(output, name, parameters)
+        run_here(output, name, parameters, env)
         return
     with client() as opened:
-        made = opened.run_deployment(name, parameters, at=at)
+        made = opened.run_deployment(name, parameters, at=at, env=env)
         passed = at is not None and at <= datetime.now(UTC)
         due = f", due {output.cell(at)}" if at and not passed else ""
         told = f"Created flow run {made.name}, id {made.id}, on work queue {made.work_queue}{due}"
         output.done({"id": made.id, "name": made.name}, told)
         if passed:
             output.note(f"Warning: {output.cell(at)} has passed, so it is due at once")
+        warn_of_secrets(output, env)
         say_what_is_missing(output, opened, made.work_queue)
         if watch:
             from orchestrator.cli.run_watch import follow_to_the_end

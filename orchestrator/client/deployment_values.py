@@ -83,6 +83,8 @@ class DeploymentDetail(Deployment):
     path: str
     function: str
     working_dir: str | None
+    env: Mapping[str, str]  # the variables that its runs get
+    limits: Mapping[str, float]  # what its runs may use; only those that are set
     parameters: Mapping[str, Any]
     parameter_schema: Mapping[str, Any]
     retries: int

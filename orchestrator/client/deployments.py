@@ -24,6 +24,7 @@ from orchestrator.client.deployment_values import (
     DeploymentPreviewRun,
 )
 from orchestrator.client.deployment_views import checked_parameters, deployed, summary
+from orchestrator.client.environment import checked_environment
 from orchestrator.client.flow_runs import FlowRunVerbs
 from orchestrator.client.previews import MOST_ROWS
 from orchestrator.client.run_retries import made_id
@@ -80,6 +81,8 @@ class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
             path=spec.get("path") or "",
             function=spec.get("function") or "",
             working_dir=spec.get("working_dir"),
+            env=dict(spec.get("env") or {}),
+            limits=dict(spec.get("limits") or {}),
             parameters=dict(spec.get("parameters") or {}),
             parameter_schema=dict(spec.get("schema") or {}),
             retries=spec.get("retries") or 0,
@@ -126,25 +129,35 @@ class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
         parameters: Mapping[str, Any] | None = None,
         *,
         at: datetime | None = None,
+        env: Mapping[str, str] | None = None,
         request_id: str | None = None,
     ) -> FlowRun:
         """Make a run, now or `at` a time, with the deployment's parameters and those given here on top.
 
-        Sent again with the same request id it makes no second run. Raises InvalidParameters.
+        `env`: variables of this run, which win over those of its deployment and its work queue. Sent again with the
+        same request id it makes no second run. Raises InvalidParameters, Invalid for variables.
         """
         found = self.store.deployments.find(ref)
-        complete = checked_parameters(found, parameters or {})
+        complete, own = checked_parameters(found, parameters or {}), checked_environment(env or {})
         due_us = None if at is None else moment_us("at", at)
         if due_us is not None and due_us <= self._now_us():
             due_us = None  # a time that has passed means now; it gives no better place in line
-        made = new_run(found, made_id(request_id), actor=self.actor, due_us=due_us, parameters=complete)
+        made = new_run(found, made_id(request_id), actor=self.actor, due_us=due_us, parameters=complete, env=own)
         self.store.records.create([made])
         return self._shown(made.id)
 
-    def deployment_spec(self, ref: str, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """What an agent would be given for a run with these parameters; makes none. Raises InvalidParameters."""
+    def deployment_spec(
+        self, ref: str, parameters: Mapping[str, Any] | None = None, env: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """What an agent would be given for a run with these parameters and variables; makes none.
+
+        Raises InvalidParameters, Invalid for variables.
+        """
         found = self.store.deployments.find(ref)
-        return {**found.spec, "parameters": checked_parameters(found, parameters or {})}
+        complete, own = checked_parameters(found, parameters or {}), checked_environment(env or {})
+        queue = self.store.queues.get(found.spec["work_queue"])
+        merged = checked_environment({**queue.environment, **(found.spec.get("env") or {}), **own})
+        return {**found.spec, "parameters": complete, "env": merged}
 
     def _alike(self, specs: Sequence[Spec]) -> list[DeploymentRecord]:
         """The deployments there are under the names of these specs, in any case."""

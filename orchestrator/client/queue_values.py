@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -36,10 +37,21 @@ class WorkQueueDetail(WorkQueue):
     lease_seconds: float | None
     on_disconnect: str
     created_time: datetime
+    env: Mapping[str, str]  # the variables that its runs get
     agent_names: tuple[str, ...]
     holders: tuple[SlotHolder, ...]
     deployments: tuple[str, ...]
     changes: tuple[Change, ...]  # newest first
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkQueueEnvironment(Value):
+    """Answer of `set_work_queue_env` and `unset_work_queue_env`: the variables there are now, the names changed."""
+
+    id: str
+    name: str
+    env: Mapping[str, str]
+    changed: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from typing import Any, Unpack
 
 from orchestrator.client import views
 from orchestrator.client.deployment_views import checked_parameters
+from orchestrator.client.environment import checked_environment
 from orchestrator.client.run_changes import ENDED, RunChangeVerbs, allowed, refusal
 from orchestrator.client.run_values import Chosen, RunOutcome
 from orchestrator.client.selection import Which
@@ -53,11 +54,11 @@ class RunRetryVerbs(RunChangeVerbs):
         Raises RefusedByState when the run has not ended or its deployment was deleted.
         """
         run = self.store.runs.find(ref)
-        given = self.store.records.data(run.id, "parameters")
+        given, env = (self.store.records.data(run.id, name) for name in ("parameters", "environment"))
         again = Again(self.store, self.actor)
         for number in count(1):
             new_id = retry_id(run.id, number) if request_id is None else made_id(request_id)
-            (answer,) = self.store.records.create([again.new_run(run, new_id, given)])
+            (answer,) = self.store.records.create([again.new_run(run, new_id, given, env)])
             if answer.created or request_id is not None:
                 break
         return self._shown(new_id)
@@ -96,15 +97,15 @@ class RunRetryVerbs(RunChangeVerbs):
         """The new runs by the id of the old one; for the others, why there can be none."""
         run_ids = list(new_ids)
         runs = self.store.records.get_many(run_ids)
-        given = self.store.records.data_of(run_ids, "parameters")
+        given, own = (self.store.records.data_of(run_ids, name) for name in ("parameters", "environment"))
         made: dict[str, NewRun] = {}
         refused: dict[str, str] = {}
-        for run_id, run, parameters in zip(run_ids, runs, given, strict=True):
+        for run_id, run, parameters, env in zip(run_ids, runs, given, own, strict=True):
             if run is None:
                 refused[run_id] = "there is no such run any more"
                 continue
             try:
-                made[run_id] = again.new_run(run, new_ids[run_id], parameters)
+                made[run_id] = again.new_run(run, new_ids[run_id], parameters, env)
             except UNFIT as problem:
                 hint = getattr(problem, "hint", None)
                 refused[run_id] = f"{problem}; {hint}" if hint else str(problem)
@@ -134,8 +135,8 @@ class Again:
         self._deployments: dict[str, DeploymentRecord | None] = {}
         self._specs: dict[tuple[str, int | None], Spec | None] = {}
 
-    def new_run(self, run: Run, new_id: str, given: bytes | None) -> NewRun:
-        """A run like an old one, whose own parameters are `given`; raises what is in UNFIT."""
+    def new_run(self, run: Run, new_id: str, given: bytes | None, env: bytes | None = None) -> NewRun:
+        """A run like an old one, whose own parameters and variables are `given` and `env`; raises what is in UNFIT."""
         if not run.is_terminal:
             since = run.history[-1].at_us if run.history else run.created_us
             raise refusal(run, run.state, since, "only an ended run can be retried")
@@ -148,6 +149,7 @@ class Again:
             new_id,
             actor=self._actor,
             parameters=checked_parameters(deployment, self._parameters(run, deployment, given)),
+            env=checked_environment(views.variables(env)),
             reason=f"retry of {views.name_of(run)}",
             retry_of=run.id,
         )

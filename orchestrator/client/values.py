@@ -95,9 +95,12 @@ class FlowRunDetail(FlowRun):
     tags: tuple[str, ...]
     retry_of: str | None
     parameters: Mapping[str, Any]
+    env: Mapping[str, str]  # the variables of the run's own
     state_history: tuple[StateMove, ...]
     exit_code: int | None
     signal: str | None
+    max_rss_bytes: int | None  # the most memory that its processes had at once, as far as the kernel tells
+    cpu_seconds: float | None  # of all its processes
     reason: str | None
     error: str | None  # the traceback of a failed run, as text
     result: Any

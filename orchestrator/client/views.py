@@ -159,6 +159,24 @@ def number(text: str | None) -> int | None:
     return int(text) if text is not None and NUMBER.fullmatch(text) else None
 
 
+def memory_bytes(kib: str | None) -> int | None:
+    """Bytes of a number of KiB in a record."""
+    found = number(kib)
+    return None if found is None else found * 1024
+
+
+def cpu_seconds(milliseconds: str | None) -> float | None:
+    """Seconds of a number of milliseconds in a record."""
+    found = number(milliseconds)
+    return None if found is None else found / 1000
+
+
+def variables(data: bytes | None) -> dict[str, str]:
+    """The variables that a run was made with; what can not be read is shown by how the run ended."""
+    found = decoded(data)
+    return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+
+
 def change(record: ChangeRecord) -> Change:
     """An operator's change as shown."""
     old, new = (SWITCH.get(text or "", text) if record.field == "paused" else text for text in (record.old, record.new))

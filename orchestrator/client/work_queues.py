@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from orchestrator.client import views
-from orchestrator.client.access import Access
 from orchestrator.client.agents import agents
+from orchestrator.client.environment import WorkQueueEnvironmentVerbs
 from orchestrator.client.limit_values import WorkQueueCleared, WorkQueueDeleted, WorkQueueSlots
 from orchestrator.client.limits import slots_of
 from orchestrator.client.previews import preview
@@ -30,7 +30,7 @@ def ignored(_count: int) -> None:
     """Tells nobody how far something has come."""
 
 
-class WorkQueueVerbs(Access):
+class WorkQueueVerbs(WorkQueueEnvironmentVerbs):
     """What can be done with work queues; each is named by name, id, or the unique beginning of its id."""
 
     def create_work_queue(
@@ -68,6 +68,7 @@ class WorkQueueVerbs(Access):
             lease_seconds=queue.lease_seconds,
             on_disconnect=queue.on_disconnect,
             created_time=from_us(queue.created_us),
+            env=dict(queue.environment),
             agent_names=listening(self.store, queue.name),
             holders=holders_of(self.store, queue_limit(queue.name)),
             deployments=tuple(one.name for one in deployments),

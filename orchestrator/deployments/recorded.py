@@ -1,21 +1,18 @@
 """A DeploymentSpec as it is recorded: JSON values only, the flow found, its parameters checked, defaults filled in."""
 
 import os
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.deployments import DeploymentSpec, arguments, flow_file, values
 from orchestrator.deployments.declared import Collection, Origin
+from orchestrator.deployments.secrets import secrets
 from orchestrator.errors import InvalidDeployment
 from orchestrator.flow_runners import SubprocessFlowRunner
 from orchestrator.schedules.checks import check, notes
 from orchestrator.schedules.stored import with_slugs
 from orchestrator.sdk import schema
 from orchestrator.sdk.flows import Flow
-
-SECRET_NAME = re.compile(r"passwo?r?d|secret|token|api_?key|private_?key|credential", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,8 +125,3 @@ def warnings(spec: DeploymentSpec) -> list[str]:
             for name in secrets(given)
         ]
     return found
-
-
-def secrets(given: Mapping[str, Any]) -> list[str]:
-    """The names that sound like a secret and hold text."""
-    return [name for name, value in given.items() if isinstance(value, str) and value and SECRET_NAME.search(str(name))]

@@ -63,10 +63,13 @@ def new_run(
     actor: str,
     due_us: int | None = None,
     parameters: Mapping[str, Any] | None = None,
+    env: Mapping[str, str] | None = None,
     reason: str = "",
     retry_of: str | None = None,
 ) -> NewRun:
     """Make a run of the current revision. `parameters` are complete; None means those of the deployment.
+
+    `env` are variables of its own, which the caller has checked.
 
     Raises NewerSchema and BadPayload when the deployment can not be worked with.
     """
@@ -83,6 +86,9 @@ def new_run(
     }
     optional = {"code": spec.get("code_version"), "tags": "\n".join(tags), "retry_of": retry_of}
     fields |= {name: value for name, value in optional.items() if value}
+    big = {} if same else {"parameters": encoded(parameters)}
+    if env:
+        big["environment"] = json.dumps(env, separators=(",", ":"), ensure_ascii=False).encode()
     return NewRun(
         id=run_id,
         queue=spec["work_queue"],
@@ -91,7 +97,7 @@ def new_run(
         limits=(deployment_limit(deployment.id), *(f"tag:{tag}" for tag in tags)),
         groups=(deployment_limit(deployment.id),),
         fields=fields,
-        data=None if same else {"parameters": encoded(parameters)},
+        data=big or None,
         on_lost=spec.get("on_lost") or "rerun",
         max_lost=spec.get("max_lost") or 3,
         reason=reason,

@@ -2,8 +2,8 @@
 -- KEYS[1] prefix
 -- ARGV[1] agent, queues (list), count, claim (id of this claim), lease_us, largest (bytes that parameters may have),
 --         avoid (limits whose runs this agent leaves in line), from (map queue -> place in line to look from)
--- Returns claims (list of {id, record, deadline, lease_us, parameters?}), more (stopped early, ask again, with `from`),
---         hold_us, bad, orphans, unreadable (ids of runs that were ended or dropped for what their records hold), stopped
+-- Returns claims (list of {id, record, deadline, lease_us, parameters?, environment?}), environments (map queue -> its
+--         variables), more (stopped early, ask again, with `from`), hold_us, bad, orphans, unreadable (ids of runs that were ended or dropped for what their records hold), stopped
 --         (queues that a key of another type stops), newer? (the version that runs or queues left alone need).
 -- Sent again with the same claim id it answers with the runs of the first call that are still held, and takes no other.
 local LOOKS = 200 -- runs that one call looks at
@@ -24,6 +24,7 @@ local function handed(run)
     deadline = tonumber(call('ZSCORE', P .. 'leases', run.id) or NOW),
     lease_us = lease_us(run.queue, A.lease_us),
     parameters = call('HGET', P .. 'data:' .. run.id, 'parameters') or nil,
+    environment = call('HGET', P .. 'data:' .. run.id, 'environment') or nil,
   }
 end
 
@@ -48,12 +49,31 @@ local function start(run)
   return handed(run)
 end
 
--- What is wrong with the parameters of a run: they are not decoded here, and not even read when they are too large.
+-- What is wrong with the parameters or variables of a run: they are not decoded here, and not even read when they are too
+-- large.
 local function unfit(run)
-  local size = redis.pcall('HSTRLEN', P .. 'data:' .. run.id, 'parameters')
-  if type(size) ~= 'number' then return 'the key of its parameters is no hash' end
-  if size > A.largest then return 'its parameters have ' .. us(size) .. ' bytes, allowed are ' .. us(A.largest) end
-  bytes = bytes + size
+  for name, what in pairs({parameters = 'parameters', environment = 'variables'}) do
+    local size = redis.pcall('HSTRLEN', P .. 'data:' .. run.id, name)
+    if type(size) ~= 'number' then return 'the key of its parameters is no hash' end
+    if size > A.largest then return 'its ' .. what .. ' have ' .. us(size) .. ' bytes, allowed are ' .. us(A.largest) end
+    bytes = bytes + size
+  end
+end
+
+-- The variables that the queues of some claims set for their runs: fields `env:NAME` of the queue.
+local function environments(claims)
+  local found = {}
+  for _, claimed in ipairs(claims) do
+    local queue = claimed.record.queue
+    if not found[queue] then
+      found[queue] = {}
+      local flat = call('HGETALL', P .. 'queue:' .. queue)
+      for i = 1, #flat, 2 do
+        if string.sub(flat[i], 1, 4) == 'env:' then found[queue][string.sub(flat[i], 5)] = flat[i + 1] end
+      end
+    end
+  end
+  return found
 end
 
 ------------------------------------------------------------------------ runs that get one more try, alone (endings.lua)
@@ -234,7 +254,7 @@ if kept then
     local run = peek(id)
     if run and HELD[run.state] and run.claim == A.claim then claims[#claims + 1] = handed(run) end
   end
-  return done({claims = claims, more = false, hold_us = 0})
+  return done({claims = claims, environments = environments(claims), more = false, hold_us = 0})
 end
 
 local hold = tonumber(call('HGET', P .. 'recovery', 'no_claims_before') or 0) - NOW
@@ -249,6 +269,6 @@ if #orphans > 0 then tally('orphan_entries', #orphans) end
 local names = {}
 for i, queue in ipairs(stopped) do names[i] = queue end
 return done({
-  claims = claims, more = more, hold_us = 0, from = more and from or nil, bad = bad, orphans = orphans,
+  claims = claims, environments = environments(claims), more = more, hold_us = 0, from = more and from or nil, bad = bad, orphans = orphans,
   unreadable = unreadable, stopped = names, newer = newest,
 })

@@ -12,6 +12,7 @@ FLOORS = {
     "queues": 0,
     "queues.cli": 5,
     "queues.cli_emptying": 5,
+    "queues.cli_environment": 5,
     "orchestrator.sdk": 1,
     "orchestrator.process": 1,
     "orchestrator.schedules": 1,

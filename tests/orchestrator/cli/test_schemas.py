@@ -66,6 +66,8 @@ CHANGING = (
     "work-queue set-concurrency-limit fresh 4 --for 2h",
     "work-queue inspect fresh",
     "work-queue clear-concurrency-limit fresh",
+    "work-queue set-env fresh REGION=south",
+    "work-queue unset-env fresh REGION",
     "work-queue clear ml --dry-run",
     "work-queue delete fresh --yes",
     "concurrency-limit create fresh 3",
