@@ -71,6 +71,13 @@ class ClearTree:
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """Look what the processes of a run use; Measured comes."""
+
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """Say something about a run in its own log."""
 
@@ -149,6 +156,7 @@ Action = (
     | Terminate
     | KillTree
     | ClearTree
+    | Measure
     | Note
     | ShipLogs
     | Deliver

@@ -1,17 +1,18 @@
 """The control group of a supervisor (cgroup version 2): all that it starts is born in it, and one call ends all of it.
 
     <the agent's group>/headgate:<mark>/supervisor      the supervisor moves itself here at its start
+    <the agent's group>/headgate:<mark>/run-<number>    a run with limits, where it may have them (`agent.runners`)
 
 The mark is that of `agent.leftovers`: a restarted agent finds by name what its dead predecessors left, and touches
-nothing else. No controller is switched on, so limits stay where they were set. Needs leave to make groups below the
+nothing else. Needs leave to make groups below the
 agent's own: root, or a systemd unit with `Delegate=yes`. Without it process tree, marks and brands have to do.
 
-Not one per run: moving a process makes the kernel wait for all processors and hold up every fork meanwhile, 5 to 30 ms
-on an idle machine and more on a busy one. To be born in a group costs nothing.
+Not one for every run: moving a process makes the kernel wait for all processors and hold up every fork meanwhile, 5 to
+30 ms on an idle machine and more on a busy one. To be born in a group costs nothing.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 PREFIX = "headgate:"
@@ -40,21 +41,31 @@ class ControlGroup:
 
     def take(self, pid: int) -> None:
         """Move a process into it, 0 the calling one; raises OSError."""
-        self._write("cgroup.procs", str(pid))
+        self.set("cgroup.procs", str(pid))
+
+    def hand_down(self, controllers: Sequence[str]) -> bool:
+        """Let groups below it have these controllers; false where it has not all of them itself."""
+        if not {*controllers} <= {*self.read("cgroup.controllers").decode().split()}:
+            return False
+        try:
+            self.set("cgroup.subtree_control", " ".join(f"+{name}" for name in controllers))
+        except OSError:
+            return False
+        return True
 
     def kill(self) -> None:
         """SIGKILL to all in it at once, also to what is just being forked."""
         # Gone already, or another user's: whoever asks looks afterwards whether it is empty.
         with suppress(OSError):
-            self._write("cgroup.kill", "1")
+            self.set("cgroup.kill", "1")
 
     def is_populated(self) -> bool:
         """Whether a living process is in it or below."""
-        return b"populated 1" in self._read("cgroup.events")
+        return b"populated 1" in self.read("cgroup.events")
 
     def members(self) -> list[int]:
         """The living processes in it and below; those of another container have no number here and are left out."""
-        found = [int(pid) for pid in self._read("cgroup.procs").split()]
+        found = [int(pid) for pid in self.read("cgroup.procs").split()]
         for inner in self._inner():
             found += inner.members()
         return [pid for pid in found if pid > 0]
@@ -73,14 +84,16 @@ class ControlGroup:
         except OSError:
             return []
 
-    def _read(self, name: str) -> bytes:
+    def read(self, name: str) -> bytes:
+        """What one of its files says; nothing when it has none."""
         try:
             with open(f"{self.path}/{name}", "rb") as file:
                 return file.read()
         except OSError:
             return b""
 
-    def _write(self, name: str, text: str) -> None:
+    def set(self, name: str, text: str) -> None:
+        """Write into one of its files; raises OSError."""
         descriptor = os.open(f"{self.path}/{name}", os.O_WRONLY | os.O_CLOEXEC)
         try:
             os.write(descriptor, text.encode())

@@ -29,6 +29,13 @@ class Ended(NamedTuple):
     cpu_seconds: float
 
 
+class Spent(NamedTuple):
+    """What orphans of a run that have ended used: nobody else waited for them."""
+
+    cpu_seconds: float = 0.0
+    max_rss_kb: int = 0
+
+
 class Families:
     """The processes of all runs of this supervisor."""
 
@@ -38,6 +45,7 @@ class Families:
         self._sessions: dict[str, int] = {}
         self._orphans: dict[Process, set[str]] = {}
         self._branded: dict[Brand, str] = {}
+        self._spent: dict[str, Spent] = {}
         self._supervisor = this_process()
         # What was there before the first run is not of any run.
         self._spared = set(own_children())
@@ -53,6 +61,7 @@ class Families:
     def forget(self, run_id: str) -> None:
         """Note that nothing of a run is left."""
         self._sessions.pop(run_id, None)
+        self._spent.pop(run_id, None)
         self._branded = {brand: branded for brand, branded in self._branded.items() if branded != run_id}
         for owners in self._orphans.values():
             owners.discard(run_id)
@@ -66,11 +75,26 @@ class Families:
                 return
             if found is None:
                 return
+            # An orphan that has ended keeps its brand until it is asked how.
+            brand = None if found.si_pid in self._run_of else brand_of(found.si_pid)
             pid, status, usage = os.wait4(found.si_pid, 0)
+            cpu_seconds = usage.ru_utime + usage.ru_stime
             run_id = self._run_of.pop(pid, None)
             if run_id is not None:
                 del self._first[run_id]
-                yield Ended(run_id, status, usage.ru_maxrss, usage.ru_utime + usage.ru_stime)
+                yield Ended(run_id, status, usage.ru_maxrss, cpu_seconds)
+            elif brand is not None and (owner := self._branded.get(brand)) is not None:
+                before = self.spent(owner)
+                self._spent[owner] = Spent(before.cpu_seconds + cpu_seconds, max(before.max_rss_kb, usage.ru_maxrss))
+
+    def spent(self, run_id: str) -> Spent:
+        """What processes of a run used that were orphans and have ended."""
+        return self._spent.get(run_id, Spent())
+
+    def processes_of(self, run_id: str) -> list[int]:
+        """The numbers of a run's living processes, its first one among them."""
+        first = self._first.get(run_id)
+        return [*([first] if first is not None else []), *(process.pid for process in self.left_of(run_id))]
 
     def terminate(self, run_id: str) -> None:
         """SIGTERM to the process group of a run, as long as its first process has not ended."""

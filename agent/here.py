@@ -3,7 +3,7 @@
 Duties:
 1. Launch the flow's process, give it leave to run, and hand on every line as it comes.
 2. SIGINT or SIGTERM: the run gets SIGTERM, and SIGKILL after a while or at the second signal. So does one that takes
-   longer than its deployment allows.
+   longer than its deployment allows; one that uses more than its limits allow is killed at once.
 3. Kill whatever the run leaves behind; try again as often as its deployment says.
 """
 
@@ -18,10 +18,12 @@ from agent.kernel import adopt_orphans, boot_time
 from agent.leftovers import Mark
 from agent.logs.pump import Pump
 from agent.loop import Loop
+from agent.measuring import use_of
 from agent.options import host_name
 from agent.orders import Order, Ref
 from agent.process_tree import kill_all
 from agent.runners.environment import find_interpreter, problem_of
+from agent.runners.limits import Use, limit_met, limits_of, over, pause, reason
 from agent.runners.outcome import Ending, Exit, Result, Rules, Verdict, delivery
 from agent.runners.subprocess_runner import Launched, SubprocessRunner, start_frame
 from agent.running import result_of
@@ -60,6 +62,7 @@ def order_here(spec: Mapping[str, Any], own: Mapping[str, str]) -> Order:
             retry_delay_seconds=float(spec.get("retry_delay_seconds") or 0.0),
             timeout_seconds=spec.get("timeout_seconds"),
         ),
+        limits=limits_of(spec),
     )
     return replace(order, problem=problem_of(order, host_name()))
 
@@ -107,6 +110,8 @@ class Here:
         self._result: Result | None = None
         self._verdict: Verdict | None = None
         self._confirmed = False
+        self._peak = Use()
+        self._over: str | None = None
 
     def _attempt(self) -> Outcome:
         self._begin()
@@ -115,7 +120,7 @@ class Here:
         pump = self._pump = self._connect(launched)
         pump.send(start_frame(self.order))
         ended = self._wait_for_end()
-        for name in ("time-out", "kill"):
+        for name in ("time-out", "kill", "look"):
             self._loop.call_not(name)
         pump.drain()
         while left := self._families.left_of(self.order.run_id):
@@ -151,6 +156,20 @@ class Here:
         self._pump.send(frame("go", {}))
         if (seconds := self.order.rules.timeout_seconds) is not None:
             self._loop.call_at(boot_time() + seconds, "time-out", lambda: self._end(Verdict.TIMED_OUT))
+        if self.order.limits.are_watched:
+            self._look()
+
+    def _look(self) -> None:
+        """Look what the run uses, as an agent does."""
+        limits, began = self.order.limits, boot_time()
+        use = use_of(self._families.processes_of(self.order.run_id), most_bytes=limits.memory_bytes)
+        use = replace(use, cpu_seconds=use.cpu_seconds + self._families.spent(self.order.run_id).cpu_seconds)
+        self._peak, self._over = self._peak.most(use), over(limits, use)
+        if self._over is not None and self._result is None:
+            self._end(Verdict.OVER_LIMIT)
+            return
+        self._over = None
+        self._loop.call_at(boot_time() + pause(boot_time() - began), "look", self._look)
 
     def _end(self, verdict: Verdict) -> None:
         """End the run's processes: politely first, unless it has been asked before or speaks nonsense."""
@@ -192,7 +211,11 @@ class Here:
             max_rss_kb=ended.max_rss_kb,
             cpu_seconds=ended.cpu_seconds,
         )
+        limits = self.order.limits
+        name = self._over or limit_met(limits, exit, self._result)
+        used = Use(memory_bytes=exit.max_rss_kb * 1024, cpu_seconds=exit.cpu_seconds)
         ending = Ending(
+            over_limit="" if name is None else reason(name, limits, self._peak.most(used)),
             rules=self.order.rules,
             exit=exit,
             verdict=self._verdict,

@@ -5,6 +5,7 @@ from enum import Enum, IntEnum
 
 from agent.errors import NotLaunched
 from agent.orders import Order, Ref
+from agent.runners.limits import Use
 from agent.runners.outcome import Exit, Result, Verdict
 
 
@@ -31,6 +32,7 @@ class Timer(Enum):
     TIME_OUT = "the run took longer than it may"
     KILL = "SIGTERM was ignored for long enough"
     LINGER = "the process did not end after its result"
+    LOOK = "what the run uses is looked at"
     SHIP = "the finish does not wait longer for the logs"
 
 
@@ -114,6 +116,18 @@ class TreeGone:
     """No process of the run is left, and what they wrote has been read."""
 
     run_id: str
+    cpu_seconds: float = 0.0
+    """What those of them used that its first process had not waited for."""
+    max_rss_kb: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the processes of a run use now; looking took `took` seconds."""
+
+    run_id: str
+    use: Use
+    took: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +202,7 @@ Message = (
     | WireBroken
     | Exited
     | TreeGone
+    | Measured
     | LogsShipped
     | Delivered
     | Renewed

@@ -8,6 +8,7 @@ from agent.calls import BadRecord
 from agent.errors import NotOnThisMachine
 from agent.orders import Order, Ref
 from agent.runners.environment import find_interpreter, problem_of
+from agent.runners.limits import limits_of
 from agent.runners.outcome import Rules
 from agent.variables import variables_of
 from orchestrator.keys import deployment_limit
@@ -77,6 +78,7 @@ def order_of(claim: Claim, spec: Spec | None, *, own: Mapping[str, str], keep_wh
                 failures=record.failures,
                 timeout_seconds=spec.get("timeout_seconds"),
             ),
+            limits=limits_of(spec),
             keep_when_cut=keep_when_cut,
             limit=limit_of(record),
         )

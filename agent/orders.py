@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.errors import NotLaunched
+from agent.runners.limits import Limits
 from agent.runners.outcome import Rules
 
 
@@ -40,6 +41,7 @@ class Order:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     rules: Rules = field(default_factory=Rules)
+    limits: Limits = field(default_factory=Limits)
     limit: str = ""
     """The limit that every run of its deployment needs: those who lack the code leave these runs alone by it."""
     keep_when_cut: bool = False

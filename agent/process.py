@@ -39,6 +39,7 @@ from agent.redis_clients import RedisClients
 from agent.renewals import Renewals
 from agent.retrying import Patience
 from agent.rq_commands import RqCommands
+from agent.runners.run_groups import RunGroups
 from agent.runners.subprocess_runner import SubprocessRunner
 from agent.shell import Hands, Shell
 from agent.signals import END, KEEPER_DIED, Signals
@@ -128,8 +129,9 @@ class Supervisor:
         presence = Presence(store.scripts, silent_seconds=self.options.lease_seconds + self.options.grace_seconds)
         joining = Joining(presence, self.options, self.bridge)
         joined = joining.join()
-        found_by = ends_runs_by(enter(group_name(joined.mark)))
-        shell = self._shell(store, joining, joined, kept, found_by)
+        group = enter(group_name(joined.mark))
+        found_by = ends_runs_by(group)
+        shell = self._shell(store, joining, joined, kept, group)
         events.started(
             agent=joined.name,
             queues=self.options.queues,
@@ -164,7 +166,9 @@ class Supervisor:
                 events.risky_redis(problem=problem)
         return store
 
-    def _shell(self, store: Store, joining: Joining, joined: Joined, kept: set[str], found_by: str) -> Shell:
+    def _shell(
+        self, store: Store, joining: Joining, joined: Joined, kept: set[str], group: ControlGroup | None
+    ) -> Shell:
         options, post, patience = self.options, self.mailbox.post, self.patience
         claims = partial(
             Claims,
@@ -181,7 +185,7 @@ class Supervisor:
             post=post,
             patience=patience,
         )
-        info = {"instance": joining.instance, "ends_runs_by": found_by}
+        info = {"instance": joining.instance, "ends_runs_by": ends_runs_by(group)}
         renewals = Renewals(
             claims(self.clients.scripts(self.clients.renewals)), info=info, post=post, on_back=self.clients.break_off
         )
@@ -205,6 +209,7 @@ class Supervisor:
             renewals=renewals,
             spool=spool,
             dead_man=DeadManTimer(),
+            groups=RunGroups(group),
         )
         return Shell(hands)
 

@@ -9,7 +9,7 @@ DELIVERING  its end is being told to Redis, in an outage for as long as that tak
 OVER        nothing of it is left here
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from agent.actions import (
@@ -21,6 +21,7 @@ from agent.actions import (
     Forget,
     KillTree,
     LetGo,
+    Measure,
     Note,
     SetTimer,
     ShipLogs,
@@ -35,6 +36,7 @@ from agent.messages import (
     Hello,
     LaunchRefused,
     LogsShipped,
+    Measured,
     Message,
     ResultCame,
     Timer,
@@ -43,6 +45,7 @@ from agent.messages import (
     WireBroken,
 )
 from agent.orders import Order
+from agent.runners.limits import LOOK_SECONDS, Use, limit_met, over, pause, reason
 from agent.runners.outcome import Delivery, Ending, Exit, GiveBack, Result, Verdict, delivery, failed
 from queues.claims import Outcome
 from queues.states import State
@@ -73,6 +76,7 @@ class Phase(Enum):
     OVER = "over"
 
 
+TIMERS_OF_PROCESS = (Timer.TIME_OUT, Timer.KILL, Timer.LINGER, Timer.LOOK)
 WITH_PROCESSES = (Phase.STARTING, Phase.CONFIRMING, Phase.RUNNING, Phase.CLEARING)
 
 
@@ -89,6 +93,9 @@ class RunLife:
     verdict: Verdict | None = None
     result: Result | None = None
     exit: Exit = field(default_factory=Exit)
+    peak: Use = field(default_factory=Use)
+    over: str | None = None
+    """The limit that the run was ended for."""
     last_words: str = ""
     launch_error: NotLaunched | None = None
     delivering_since: float = 0.0
@@ -124,8 +131,11 @@ class RunLife:
                 return self._on_end_of_process(now, message)
             case TreeGone() if self.verdict is Verdict.LOST:
                 return self._over()
+            case Measured() if self.phase is Phase.RUNNING and self.result is None:
+                return self._on_measured(now, message)
             case TreeGone() if self.phase is Phase.CLEARING:
                 self.phase = Phase.SHIPPING
+                self.exit = total(self.exit, message)
                 return [*self._note_end(), ShipLogs(self.order.run_id), self._set(Timer.SHIP, now + SHIP_SECONDS)]
             case LogsShipped() if self.phase is Phase.SHIPPING:
                 return self._deliver(now)
@@ -165,21 +175,35 @@ class RunLife:
         actions: list[Action] = [LetGo(self.order.run_id)]
         if timeout is not None:
             actions.append(self._set(Timer.TIME_OUT, now + timeout + TIME_OUT_GRACE_SECONDS))
+        if self.order.limits.are_watched:
+            actions.append(self._set(Timer.LOOK, now + LOOK_SECONDS))
         return actions
+
+    def _on_measured(self, now: float, message: Measured) -> list[Action]:
+        self.peak = self.peak.most(message.use)
+        name = over(self.order.limits, message.use)
+        if name is None or self.over is not None:
+            return [self._set(Timer.LOOK, now + pause(message.took))]
+        self.over = name
+        return self.end(now, Verdict.OVER_LIMIT)
 
     def _on_end_of_process(self, now: float, message: Exited | LaunchRefused) -> list[Action]:
         if isinstance(message, LaunchRefused):
             self.launch_error = message.error
             return self._deliver(now)
         self.exit, self.last_words = message.exit, message.last_words
+        if self.peak.memory_bytes > self.exit.max_rss_kb * 1024:
+            self.exit = replace(self.exit, max_rss_kb=self.peak.memory_bytes // 1024)
         self.phase = Phase.CLEARING
         grace = GRACE_SECONDS if self.verdict is None else 0.0
-        timers: list[Action] = [self._clear(timer) for timer in (Timer.TIME_OUT, Timer.KILL, Timer.LINGER)]
+        timers: list[Action] = [self._clear(timer) for timer in TIMERS_OF_PROCESS]
         return [*timers, ClearTree(self.order.run_id, grace)]
 
     def _on_timer(self, now: float, timer: Timer) -> list[Action]:
         if timer is Timer.TIME_OUT and self.phase is Phase.RUNNING:
             return self.end(now, Verdict.TIMED_OUT)
+        if timer is Timer.LOOK and self.phase is Phase.RUNNING and self.result is None:
+            return [Measure(self.order.run_id)]
         if timer in (Timer.KILL, Timer.LINGER) and self.has_processes:
             return [KillTree(self.order.run_id)]
         if timer is Timer.SHIP and self.phase is Phase.SHIPPING:
@@ -201,6 +225,7 @@ class RunLife:
             result=self.result,
             confirmed=self.confirmed,
             last_words=self.last_words,
+            over_limit=self._over_limit(),
         )
         if isinstance(self.launch_error, NotOnThisMachine):
             return GiveBack(str(self.launch_error))
@@ -208,10 +233,20 @@ class RunLife:
             return failed(ending, str(self.launch_error))
         return delivery(ending)
 
+    def _over_limit(self) -> str:
+        """Which limit the run came to its end by, in words."""
+        limits = self.order.limits
+        name = self.over or limit_met(limits, self.exit, self.result)
+        if name is None:
+            return ""
+        used = Use(memory_bytes=self.exit.max_rss_kb * 1024, cpu_seconds=self.exit.cpu_seconds)
+        return reason(name, limits, self.peak.most(used))
+
     def _note_end(self) -> list[Action]:
         """What the flow could not say itself stands in its log too."""
         said = self._said()
-        if self.result is not None or not isinstance(said, Outcome) or said.state not in (State.FAILED, State.CRASHED):
+        told = self.result is not None and not self._over_limit()
+        if told or not isinstance(said, Outcome) or said.state not in (State.FAILED, State.CRASHED):
             return []
         return [Note(self.order.run_id, said.reason)]
 
@@ -224,3 +259,12 @@ class RunLife:
 
     def _clear(self, timer: Timer) -> ClearTimer:
         return ClearTimer((timer, self.order.run_id))
+
+
+def total(exit: Exit, gone: TreeGone) -> Exit:
+    """What all processes of a run used: the first one, and those that it had not waited for."""
+    return replace(
+        exit,
+        cpu_seconds=exit.cpu_seconds + gone.cpu_seconds,
+        max_rss_kb=max(exit.max_rss_kb, gone.max_rss_kb),
+    )

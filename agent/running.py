@@ -8,6 +8,7 @@ from agent.logs.batch import AttemptLog
 from agent.logs.outbox import Outbox
 from agent.logs.pump import Pump, as_us
 from agent.loop import Loop
+from agent.measuring import peak_kb
 from agent.messages import Hello, Message, ResultCame, WireBroken
 from agent.orders import Order
 from agent.runners.outcome import Result
@@ -28,6 +29,8 @@ class Running:
     life: int
     pump: Pump
     log: AttemptLog
+    peak_kb: int = 0
+    """The most memory its process had when it was last looked at."""
 
     def send(self, kind: str, body: dict[str, object]) -> None:
         """Send one frame to the run's process."""
@@ -48,6 +51,7 @@ def connect(loop: Loop, outbox: Outbox, order: Order, launched: Launched, tell: 
             tasks[task.id] = task
             outbox.note_task(log, task)
         elif kind == "result":
+            running.peak_kb = peak_kb(launched.pid)
             tell(ResultCame(run_id, result_of(body)))
 
     pump = Pump(
@@ -59,7 +63,8 @@ def connect(loop: Loop, outbox: Outbox, order: Order, launched: Launched, tell: 
         on_broken=lambda: tell(WireBroken(run_id)),
     )
     pump.pause(outbox.full)
-    return Running(order=order, life=launched.life, pump=pump, log=log)
+    running = Running(order=order, life=launched.life, pump=pump, log=log)
+    return running
 
 
 def task_record(body: dict[str, Any], attempt: int, before: TaskRecord | None) -> TaskRecord:

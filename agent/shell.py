@@ -1,6 +1,7 @@
 """Performs what `agent.supervision` decides and tells it what happens: the one place where decisions meet the world."""
 
 import os
+import resource
 import time
 from collections import deque
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from agent.actions import (
     Launch,
     Leave,
     LetGo,
+    Measure,
     Note,
     Register,
     Renew,
@@ -36,11 +38,13 @@ from agent.logs.backlog import Progress
 from agent.logs.outbox import Outbox
 from agent.logs.spool import Spool
 from agent.loop import Loop, Mailbox
-from agent.messages import EndLevel, Exited, LaunchRefused, LogsShipped, Message, TimerDue, TreeGone
+from agent.measuring import use_of
+from agent.messages import EndLevel, Exited, LaunchRefused, LogsShipped, Measured, Message, TimerDue, TreeGone
 from agent.orders import Order
 from agent.renewals import Renewals
 from agent.runners.memory import OomCounter
 from agent.runners.outcome import Exit
+from agent.runners.run_groups import RunGroups
 from agent.runners.subprocess_runner import SubprocessRunner, start_frame
 from agent.running import Running, connect
 from agent.supervision import Supervision
@@ -49,6 +53,9 @@ from orchestrator.store.run_logs import AGENT, LogRecord
 from queues.claims import Outcome
 
 WARNING = 30
+INEXACT = 1.125
+"""The kernel counts pages in batches: by how much two of its peaks of the same memory may differ."""
+
 RECHECK_SECONDS = 0.01
 """How often a tree that is being killed is looked at."""
 
@@ -65,6 +72,17 @@ class Hands:
     renewals: Renewals
     spool: Spool
     dead_man: DeadManTimer
+    groups: RunGroups
+
+
+def own_peak(told_kb: int, seen_kb: int) -> int:
+    """The most memory that a run's process had, in KiB.
+
+    A process that is started carries the peak of the one that started it, until it has more itself: where the kernel
+    tells hardly more than that, what was seen of it shortly before its end is nearer.
+    """
+    inherited = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return seen_kb if seen_kb and told_kb <= inherited * INEXACT else told_kb
 
 
 class Shell:
@@ -167,6 +185,8 @@ class Shell:
             case ClearTree(grace=grace):
                 self._clearing[run_id] = boot_time() + grace
                 self._look_at_tree(run_id)
+            case Measure():
+                self._measure(running)
             case Note(text=text):
                 at = int(time.time() * 1_000_000)
                 self.outbox.add(running.log, [LogRecord(at, AGENT, WARNING, text)])
@@ -176,6 +196,14 @@ class Shell:
                 del self._running[run_id]
                 os.close(running.life)
                 self.outbox.close(running.log)
+
+    def _measure(self, running: Running) -> None:
+        order, began = running.order, boot_time()
+        pids = self._families.processes_of(order.run_id)
+        use = use_of(pids, most_bytes=order.limits.memory_bytes)
+        ended = self._families.spent(order.run_id).cpu_seconds
+        use = replace(use, cpu_seconds=use.cpu_seconds + ended)
+        self.tell(Measured(order.run_id, use, boot_time() - began))
 
     def _with_last_line(self, deliver: Deliver) -> Deliver:
         """An end that says how many lines the run wrote: a reader knows when it has seen all of them."""
@@ -195,6 +223,7 @@ class Shell:
             self._refuse(order, error)
         else:
             self._families.add(order.run_id, launched.pid, launched.brand)
+            self.hands.groups.place(order.run_id, launched.pid, order.limits)
             running = connect(self.hands.loop, self.outbox, order, launched, self.tell)
             self._running[order.run_id] = running
             running.pump.send(first)
@@ -218,9 +247,9 @@ class Shell:
         exit = Exit(
             code=code if code >= 0 else None,
             signal=-code if code < 0 else None,
-            max_rss_kb=ended.max_rss_kb,
+            max_rss_kb=own_peak(ended.max_rss_kb, running.peak_kb),
             cpu_seconds=ended.cpu_seconds,
-            oom_kills=self._oom.new_kills() if code == -9 else 0,
+            oom_kills=(self._oom.new_kills() + self.hands.groups.oom_kills(ended.run_id)) if code == -9 else 0,
         )
         self.tell(Exited(ended.run_id, exit, running.pump.last_words))
 
@@ -230,9 +259,12 @@ class Shell:
         if self._families.is_empty(run_id):
             del self._clearing[run_id]
             self.hands.loop.call_not(name)
+            spent = self._families.spent(run_id)
             self._families.forget(run_id)
             self._running[run_id].pump.close()
-            self.tell(TreeGone(run_id))
+            peak_kb = max(spent.max_rss_kb, self.hands.groups.peak_kb(run_id))
+            self.hands.groups.end(run_id)
+            self.tell(TreeGone(run_id, spent.cpu_seconds, peak_kb))
             return
         now, deadline = boot_time(), self._clearing[run_id]
         if now >= deadline:

@@ -13,6 +13,7 @@ from queues.claims import Outcome
 from queues.states import State
 
 TIMED_OUT = "TimedOut"
+OVER_LIMIT = "OverLimit"
 
 
 class Verdict(Enum):
@@ -21,6 +22,7 @@ class Verdict(Enum):
     CANCELLED = "someone asked for the run to be cancelled"
     TIMED_OUT = "the run took longer than it may"
     DRAINED = "the agent stops"
+    OVER_LIMIT = "the run used more than its limits allow"
     STALLED = "the flow's process did not report within the start time-out"
     CUT = "the agent was cut off from Redis, and killed the run before its lease ended"
     AWAY = "Redis was away for longer than HEADGATE_OUTAGE_SECONDS"
@@ -78,6 +80,8 @@ class Ending:
     """Whether user code may have run."""
     last_words: str = ""
     """The last line on stderr: why a process ended that never spoke to the agent."""
+    over_limit: str = ""
+    """The limit that the run was ended for, or came to its end by, in words; empty when there is none."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,10 @@ def delivery(ending: Ending) -> Delivery:
         return Outcome(state=State.CANCELLED, reason="cancelled", fields=facts(ending.exit))
     if verdict is Verdict.TIMED_OUT:
         return failed(ending, f"took longer than {ending.rules.timeout_seconds:g} s", name=TIMED_OUT)
+    if verdict is Verdict.OVER_LIMIT or (verdict is None and ending.over_limit):
+        # What the flow itself said of it, a MemoryError for instance, stays with the run as its traceback.
+        data = None if ending.result is None else ending.result.data
+        return failed(ending, ending.over_limit, name=OVER_LIMIT, data=data)
     if verdict is Verdict.FORGED and ending.result is None:
         return failed(ending, verdict.value, state=State.CRASHED)
     if verdict is Verdict.DRAINED and ending.result is not None and ending.result.state != State.COMPLETED:

@@ -21,6 +21,7 @@ from agent.leftovers import AGENT_VARIABLE, RUN_VARIABLE, Mark
 from agent.orders import Order
 from agent.runners.descriptor_limit import DescriptorLimit
 from agent.runners.environment import base_environment, environment
+from agent.runners.limiting import apply
 from orchestrator.process.frames import VERSION, frame
 
 SOCKET, LIFE = 3, 4
@@ -76,6 +77,7 @@ class SubprocessRunner:
         brand = self._mark.brand(self._launches)
         brand.put(pid)
         self.descriptor_limit.put_back(pid)
+        apply(pid, order.limits)
         ours = made.ours
         return Launched(pid=pid, brand=brand, channel=ours[SOCKET], life=ours[LIFE], stdout=ours[1], stderr=ours[2])
 

@@ -1,6 +1,7 @@
 """The life of one run: which messages lead to which actions, in every order that may happen."""
 
 from agent.actions import (
+    Action,
     ClearTree,
     Confirm,
     Deliver,
@@ -8,6 +9,7 @@ from agent.actions import (
     KillTree,
     Launch,
     LetGo,
+    Measure,
     SetTimer,
     ShipLogs,
     TellToStop,
@@ -21,13 +23,16 @@ from agent.messages import (
     Hello,
     LaunchRefused,
     LogsShipped,
+    Measured,
     Renewed,
     ResultCame,
     Timer,
     TimerDue,
+    TimerKey,
     TreeGone,
     WireBroken,
 )
+from agent.runners.limits import LOOK_SECONDS, Limits, Use
 from agent.runners.outcome import Exit, GiveBack, Result, Rules, Verdict
 from queues.claims import Outcome
 from queues.states import State
@@ -168,3 +173,52 @@ def test_messages_about_a_run_that_is_over_change_nothing() -> None:
     scene.tell(Delivered("r1"))
     for message in (Hello("r1"), Confirmed("r1", "ok"), ResultCame("r1", COMPLETED), TreeGone("r1")):
         assert scene.tell(message) == []
+
+
+LIMITED = an_order(limits=Limits(memory_bytes=100, cpu_seconds=10))
+LOOK = (Timer.LOOK, "r1")
+
+
+def timers(actions: list[Action]) -> dict[TimerKey, float]:
+    return {action.key: action.at for action in actions if isinstance(action, SetTimer)}
+
+
+def test_only_a_run_with_limits_is_looked_at_again_and_again() -> None:
+    scene = Scene()
+    scene.launch(an_order(), an_order("r2", limits=LIMITED.limits))
+    for run_id in ("r1", "r2"):
+        scene.tell(Hello(run_id))
+    assert LOOK not in timers(scene.tell(Confirmed("r1", "ok")))
+    look = (Timer.LOOK, "r2")
+    assert timers(scene.tell(Confirmed("r2", "ok")))[look] == scene.now + LOOK_SECONDS
+    assert only(Measure, scene.tell(TimerDue(look))).run_id == "r2"
+    assert timers(scene.tell(Measured("r2", Use(memory_bytes=99), 1.0)))[look] == scene.now + 20
+
+
+def test_a_run_over_a_limit_is_killed_at_once_and_told_with_its_peak() -> None:
+    scene = Scene()
+    scene.run(LIMITED)
+    scene.tell(Measured("r1", Use(memory_bytes=90, cpu_seconds=11)))
+    scene.tell(Exited("r1", Exit(signal=9, cpu_seconds=11.5, max_rss_kb=2)))
+    scene.tell(TreeGone("r1", cpu_seconds=1.5, max_rss_kb=3))
+    said = only(Deliver, scene.tell(LogsShipped("r1"))).delivery
+    assert isinstance(said, Outcome) and (said.state, said.name) == (State.FAILED, "OverLimit")
+    assert said.reason == "over its CPU limit of 10 s (used 13.0 s): raise limits.cpu_seconds"
+    assert said.fields == {"max_rss_kb": 3, "cpu_ms": 13000, "signal": "SIGKILL"}
+
+
+def test_a_flow_that_has_said_how_it_ended_is_not_judged_any_more() -> None:
+    scene = Scene()
+    scene.run(LIMITED)
+    scene.tell(ResultCame("r1", COMPLETED))
+    assert scene.tell(Measured("r1", Use(memory_bytes=1000))) == [] and scene.tell(TimerDue(LOOK)) == []
+
+
+def test_a_memory_error_under_a_memory_limit_is_told_as_the_limit() -> None:
+    scene = Scene()
+    scene.run(LIMITED)
+    scene.tell(ResultCame("r1", Result(state=State.FAILED, message="MemoryError", data={"error": b"traceback"})))
+    scene.exit()
+    said = only(Deliver, scene.tell(LogsShipped("r1"))).delivery
+    assert isinstance(said, Outcome) and said.reason.startswith("over its memory limit of 0 MiB")
+    assert said.data == {"error": b"traceback"}

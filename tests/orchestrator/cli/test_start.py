@@ -169,6 +169,17 @@ def test_a_run_here_needs_no_agent_and_leaves_no_record(alone: Headgate) -> None
     assert alone.json("flow-run", "ls") == []
 
 
+@pytest.mark.slow
+def test_a_run_here_has_the_variables_and_limits_of_its_deployment(alone: Headgate) -> None:
+    body = "import os; print(os.environ['REGION']); kept = b'x' * (90 << 20); time.sleep(9)"
+    runner = "flow_runner=SubprocessFlowRunner(limits=ResourceLimits(memory='64 MiB'))"
+    text = FLOW.replace("time.sleep(seconds)", body).replace('name="d"', f'name="d", {runner}')
+    text = "from orchestrator.flow_runners import ResourceLimits, SubprocessFlowRunner\n" + text
+    alone("deployment", "create", alone.write("flows.py", text))
+    here = alone("deployment", "run", "main/d", "--here", "--env", "REGION=south", code=6)
+    assert "south" in here.out and "ended OverLimit: over its memory limit of 64 MiB (peak " in here.err
+
+
 def test_a_run_here_that_fails_is_exit_6_after_its_tries(alone: Headgate) -> None:
     text = FLOW.replace("time.sleep(seconds)", "raise ValueError('broken')").replace('name="d"', 'name="d", retries=1')
     alone("deployment", "create", alone.write("flows.py", text))
