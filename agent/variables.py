@@ -5,7 +5,7 @@ from typing import Any
 
 from agent.calls import BadRecord
 from orchestrator.flow_runners import MOST_VARIABLE_BYTES, variables_problem
-from orchestrator.store.deployments import Spec
+from orchestrator.store.specs import Spec
 from queues.claims import Claim
 from queues.decoding import from_json
 from queues.errors import BadPayload

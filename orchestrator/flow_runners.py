@@ -128,13 +128,14 @@ class SubprocessFlowRunner:
     __hash__ = None  # type: ignore[assignment]  # it holds a dict
 
 
-def variables_problem(env: "Mapping[str, object]") -> "tuple[str, str, str] | None":
+def variables_problem(env: "Mapping[str, object]", shown: str = "env") -> "tuple[str, str, str] | None":
     """What is wrong with variables for a run: the field, a sentence, what to do; None when nothing is.
 
-    The same for those of work queues, deployments and runs, where they are set and where an agent reads them.
+    The same for those of work queues, deployments and runs, where they are set and where an agent reads them; `shown`
+    is what sentences call them.
     """
     for name, value in env.items():
-        problem = _variable_problem(name, value)
+        problem = _variable_problem(name, value, shown)
         if problem is not None:
             return problem
     size = sum(len(name.encode()) + len(str(value).encode()) + 2 for name, value in env.items())
@@ -144,12 +145,16 @@ def variables_problem(env: "Mapping[str, object]") -> "tuple[str, str, str] | No
     return None
 
 
-def _variable_problem(name: object, value: object) -> "tuple[str, str, str] | None":
+def _variable_problem(name: object, value: object, shown: str) -> "tuple[str, str, str] | None":
     if not isinstance(name, str) or not name or "=" in name or not _can_be_passed(name):
         return "env", f"expected the name of a variable, got {name!r:.80}", "a name is text without = and NUL"
     field = f"env.{name:.80}"
     if not isinstance(value, str) or not _can_be_passed(value):
-        return field, f"expected {field} to be text without NUL, got {value!r:.80}", "write the value in quotes"
+        return (
+            field,
+            f"expected {shown}.{name:.80} to be text without NUL, got {value!r:.80}",
+            "write the value in quotes",
+        )
     size = len(value.encode())
     if size > _LONGEST_VALUE or len(name) > _LONGEST_VALUE:
         return field, f"expected at most {_LONGEST_VALUE} bytes in {name:.80}, got {size}", "put it in a file"
@@ -173,7 +178,7 @@ def _checked_env(env: "Mapping[str, str] | None") -> dict[str, str]:
     if not hasattr(env, "items"):
         said = f"expected flow_runner.env to be a dict of texts, got {env!r:.80}"
         _refuse("env", said, 'write env={"NAME": "value"}')
-    problem = variables_problem(env)
+    problem = variables_problem(env, "flow_runner.env")
     if problem is not None:
         _refuse(*problem)
     return dict(env)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from agent.actions import Action
 from agent.claiming import Claiming
 from agent.lease_clock import LeaseClock
-from agent.messages import Claimed, Confirmed, Exited, Hello, Message, TreeGone
+from agent.messages import Claimed, Confirmed, Exited, Hello, LogsShipped, Message, TreeGone
 from agent.orders import Order, Ref
 from agent.runners.outcome import Exit
 from agent.supervision import Supervision
@@ -81,3 +81,9 @@ def only(kind: type[T], actions: list[Action]) -> T:
 def none(kind: type, actions: list[Action]) -> bool:
     """Whether no action is of a kind."""
     return not any(isinstance(action, kind) for action in actions)
+
+
+def over(scene: Scene, run_id: str) -> list[Action]:
+    """Everything up to the moment when Redis was told of the end."""
+    scene.exit(run_id)
+    return list(scene.tell(LogsShipped(run_id)))

@@ -32,7 +32,7 @@ def test_it_records_its_fields_with_paths_expanded() -> None:
         ({"warm": True}, "warm", "warm=True is not available in this version"),
         ({"virtualenv": "a", "python": "b"}, "python", "one of virtualenv, condaenv and python"),
         ({"env": ["A=1"]}, "env", "a dict of texts"),
-        ({"env": {"A": 1}}, "env.A", "A to be text"),
+        ({"env": {"A": 1}}, "env.A", "flow_runner.env.A to be text"),
         ({"env": {"A=B": "1"}}, "env", "the name of a variable"),
         ({"env": {"": "1"}}, "env", "the name of a variable"),
         ({"env": {"A": "x" * 100_000}}, "env.A", "at most 65536 bytes"),

@@ -51,7 +51,7 @@ WRONG_TYPES = {
         "flow=main, schedules=[CronSchedule('@daily'), 3]"
     ): r":7: expected schedules\[1\] to be a schedule.*got 3",
     deployed("flow=main, flow_runner=SubprocessFlowRunner(env={'A': 1})"): (
-        r":7: .*expected env\.A to be text without NUL, got 1; write it in quotes"
+        r":7: expected flow_runner\.env\.A to be text without NUL, got 1; write the value in quotes"
     ),
     deployed("flow=main, parameters={'n': True}"): r":7: parameters: parameter n: expected int, got True",
 }
