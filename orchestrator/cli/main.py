@@ -15,7 +15,7 @@ INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Runs `headgate` with `arguments` (the process's own by default) and exits."""
+    """Runs `headgate` with `arguments` and exits; with those of its own process (None) that ends at once."""
     try:
         code = run(list(sys.argv[1:] if arguments is None else arguments))
     except KeyboardInterrupt:
@@ -24,7 +24,20 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # One more must not break into the little that is left to do, and leave a traceback.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         code = INTERRUPTED
-    sys.exit(close_streams(code))
+    code = close_streams(code)
+    if arguments is None:
+        end_at_once(code)
+    sys.exit(code)
+
+
+def end_at_once(code: int) -> None:
+    """Ends the process without taking the interpreter apart, which is a fifth of what a short command takes.
+
+    Nothing is left to be done: streams are flushed, Redis was let go of. A thread that goes on is waited for as ever.
+    """
+    threading = sys.modules.get("threading")
+    if threading is None or all(one.daemon or one is threading.main_thread() for one in threading.enumerate()):
+        os._exit(code)
 
 
 def run(arguments: list[str]) -> int:

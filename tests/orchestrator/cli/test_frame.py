@@ -33,6 +33,24 @@ except SystemExit as end:
     print("code", end.code, "loaded", *sys.modules)
 """
 
+ENDS = """
+import atexit, sys, threading
+from orchestrator.cli.main import main
+atexit.register(print, "taken apart")
+if "thread" in sys.argv:
+    threading.Thread(target=lambda: (threading.main_thread().join(), print("ended", flush=True))).start()
+sys.argv[1:] = ["--version"]
+main()
+"""
+
+
+@pytest.mark.parametrize("word, after", [("none", []), ("thread", ["ended", "taken apart"])])
+def test_a_command_ends_at_once_unless_a_thread_goes_on(offline: Headgate, word: str, after: list[str]) -> None:
+    command = [sys.executable, "-P", "-c", ENDS, word]
+    done = subprocess.run(command, env=offline.environment, capture_output=True, text=True, check=True)
+    version, *rest = done.stdout.splitlines()
+    assert version.startswith("headgate ") and rest == after
+
 
 def test_help_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-P", "-c", LOADED_BY_HELP], capture_output=True, text=True, check=True)
