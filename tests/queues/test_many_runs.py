@@ -78,9 +78,11 @@ def test_a_deleted_run_leaves_no_key_and_no_entry_and_its_log_is_not_counted_any
     floor.finish(floor.start("r1", groups=("deployment:d1",), data={"parameters": b"{}"}), data={"result": b"1"})
     floor.redis.xadd(floor.keys.logs("r1"), {"b": "x"})
     floor.redis.hset(floor.keys.tasks("r1"), "t", "x")
+    floor.redis.hset(floor.keys.alone, mapping={"r1": "1 a1 2", "other": "1 a1 2"})
     prefix = floor.keys.prefix
     floor.redis.hset(f"{prefix}:log_sizes", mapping={"r1": "10 10 1-1", "total": 30})
     floor.redis.zadd(f"{prefix}:log_ages", {"r1": 1})
     told(floor.runs.delete_many(["r1"], actor="user:ann"))
     assert [key for key in floor.dump() if b"r1" in key or b"d1" in key or b"log_ages" in key] == []
     assert floor.redis.hgetall(f"{prefix}:log_sizes") == {b"total": b"20"}
+    assert floor.redis.hkeys(floor.keys.alone) == [b"other"]

@@ -108,3 +108,15 @@ def test_more_runs_than_one_call_takes_are_moved_in_several(two: Floor) -> None:
     ids = two.make(*(f"r{number:03}" for number in range(250)))
     assert move(two, *ids) == 250
     assert two.line("gpu") == ids
+
+
+def test_the_next_run_of_a_limit_takes_the_place_of_one_that_leaves_the_line(two: Floor) -> None:
+    two.limits.set("tag:x", 1, "ann")
+    held = two.start("held", limits=("tag:x",))
+    two.make("p1", "p2", "p3", limits=("tag:x",))
+    two.claim_ids(3)
+    two.finish(held)
+    assert (two.line(), two.run("p2").parked) == (["p1"], "tag:x")
+    assert move(two, "p1") == 1 and two.line() == ["p2"]
+    assert move(two, "p3") == 1 and two.run("p3").parked is None
+    assert (two.line("gpu"), two.claim_ids(3)) == (["p1", "p3"], ["p2"])

@@ -88,6 +88,16 @@ def test_resume_and_a_raised_queue_limit_wake(floor: Floor, change: str) -> None
     assert woken(floor) == ["a2"]
 
 
+def test_a_limit_that_gets_its_higher_number_back_wakes(floor: Floor) -> None:
+    floor.queues.create("ml", limit=2)
+    floor.queues.set_limit("ml", 1, "ann", lasts_seconds=10)
+    floor.start("r0", queue="ml")
+    floor.make("r1", "r2", queue="ml")
+    idle(floor, "a2", "a3", queue="ml")
+    floor.travel(11)
+    assert (woken(floor), floor.limits.revert_due(actor="scheduler"), woken(floor)) == ([], ["queue:ml"], ["a2"])
+
+
 def test_an_expired_lease_and_a_release_wake(floor: Floor) -> None:
     released = floor.start("r1")
     floor.start("r2")
