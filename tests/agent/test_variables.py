@@ -22,11 +22,15 @@ def test_run_wins_over_deployment_and_deployment_over_queue() -> None:
     ("changes", "spec", "told"),
     [
         ({"queue_environment": {"LD_PRELOAD": "x"}}, SPEC, "of its work queue ml can not be used: LD_PRELOAD"),
-        ({"queue_environment": {"A": "\udcff"}}, SPEC, "of its work queue ml can not be used: expected A to be text"),
+        (
+            {"queue_environment": {"A": "\udcff"}},
+            SPEC,
+            "of its work queue ml can not be used: expected env.A to be text",
+        ),
         ({}, {"env": {"PYTHONPATH": "x"}}, "of its deployment can not be used: PYTHONPATH"),
         ({}, {"env": ["A"]}, "expected the variables of its deployment to be an object, got list"),
         ({"environment": b'{"HEADGATE_HOME": "x"}'}, SPEC, "of the run can not be used: HEADGATE_HOME"),
-        ({"environment": b'{"A": null}'}, SPEC, "of the run can not be used: expected A to be text"),
+        ({"environment": b'{"A": null}'}, SPEC, "of the run can not be used: expected env.A to be text"),
         ({"environment": b"\xff"}, SPEC, "its variables can not be read"),
     ],
 )

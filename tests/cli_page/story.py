@@ -121,6 +121,8 @@ SETTING_UP = Act(
         Step(line="work-queue create gpu --limit 2"),
         Step(line="work-queue create etl --limit 4 --priority 2"),
         Step(line="work-queue create scratch"),
+        Step(line="work-queue set-env etl REGION=eu LEDGER=orders"),
+        Step(line="work-queue unset-env etl LEDGER"),
         Step(line="deployment create flows.py"),
         Step(line="scheduler start", until="leads", keys="\x03"),
         Step(line="agent start -q etl -q default --name etl-1 --limit 4", until="started", keys="\x03"),
