@@ -50,7 +50,8 @@ local function renew(id, token, claim, confirmed)
   local run, problem = reach(id)
   if run then problem = flaw(run, problem) end
   if problem then table.insert(lost, id) return end
-  if run and HELD[run.state] and run.claim == claim and run.token ~= us(token) then
+  -- A larger one is sound: a copy of the claim's call that came late, after Redis had lost the claim, was given it.
+  if run and HELD[run.state] and run.claim == claim and tonumber(run.token) < token then
     condemn(run, 'agent:' .. A.agent, 'its token is ' .. (run.token or 'missing') .. ', its claim was given ' .. us(token))
     table.insert(lost, id)
     return

@@ -81,7 +81,7 @@ def test_variables_of_every_level_arrive_byte_for_byte_and_secrets_of_the_agent_
         ("queue", "the variables of its work queue default can not be used: LD_PRELOAD can not be set for a run"),
         ("deployment", "the variables of its deployment can not be used: PYTHONPATH can not be set for a run"),
         ("run", "the variables of the run can not be used: HEADGATE_REDIS_URL can not be set for a run"),
-        ("no text", "the variables of the run can not be used: expected A to be text"),
+        ("no text", "the variables of the run can not be used: expected env.A to be text"),
         ("no object", "expected the variables of the run to be an object, got list"),
         ("no JSON", "its variables can not be read"),
     ],

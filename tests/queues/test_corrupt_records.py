@@ -124,6 +124,16 @@ def test_a_held_run_whose_token_was_changed_fails_and_its_owner_must_stop(floor:
     assert floor.finish(claim).state == State.FAILED
 
 
+def test_a_run_whose_claim_was_lost_and_arrives_again_is_lost_to_its_owner_and_no_bad_record(floor: Floor) -> None:
+    claim = floor.start("r1")
+    floor.redis.hset(floor.keys.run("r1"), "token", claim.token + (1 << 20))
+    assert floor.agent().renew([held(claim)]).lost == {"r1"}
+    assert (floor.run("r1").state, floor.run("r1").state_name) == (State.RUNNING, None)
+    floor.travel(40)
+    floor.leases.expire_once()
+    assert floor.run("r1").state == State.QUEUED
+
+
 def test_a_delayed_run_and_one_met_by_repair_fail_the_same_way(floor: Floor) -> None:
     floor.make("r1", due_us=floor.scripts.now_us() + 5_000_000)
     floor.make("r2", "r3")

@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import redis as redis_py
 
@@ -117,12 +119,19 @@ def contents(redis_server: RedisServer, redis: redis_py.Redis) -> Any:
 
 @pytest.fixture
 def running() -> Iterator[list[subprocess.Popen[Any]]]:
-    """Processes that a test started; those left at its end are killed."""
+    """Processes that a test started; at its end they and all below them are killed and gone.
+
+    A supervisor outlives its keeper by a moment, in which it would write into what the next test looks at.
+    """
     started: list[subprocess.Popen[Any]] = []
     yield started
     for process in started:
-        if process.poll() is None:
-            process.kill()
+        with suppress(psutil.NoSuchProcess):
+            whole = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+            for one in whole:
+                with suppress(psutil.NoSuchProcess):
+                    one.kill()
+            psutil.wait_procs(whole[1:], timeout=10)
         process.wait(10)
 
 
