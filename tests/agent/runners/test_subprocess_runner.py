@@ -63,7 +63,7 @@ def test_it_inherits_its_five_descriptors_and_no_other(launched: Launched) -> No
         there = {int(fd) for fd in os.listdir(f"/proc/{launched.pid}/fd")}
         return {fd for fd in there if fd <= LIFE or not is_inheritable(fd)}
 
-    # A file that it is just loading is soon closed; what it inherited stays. Those that this process hands on are left out.
+    # A file that it is just loading is soon closed; what it inherited stays, but for what this process hands on.
     wait_until(lambda: open_there() == {0, 1, 2, SOCKET, LIFE}, message=open_there)
     assert os.readlink(f"/proc/{launched.pid}/fd/0") == os.devnull
 
