@@ -98,11 +98,9 @@ class WorkQueues:
             "description": description,
         }
         number = None if limit is None else checked_limit(limit)
-        reply = self._scripts.call("set_queue", change="create", queue=name, settings=settings, actor=actor)
-        if not reply["created"]:
+        made = {"change": "create", "queue": name, "settings": settings, "limit": number, "actor": actor}
+        if not self._scripts.call("set_queue", **made)["created"]:
             raise QueueExists(name)
-        if number is not None:
-            self._limits.set(queue_limit(name), number, actor)
         events.queue_changed(queue=name, change="create", actor=actor)
         return self.get(name)
 

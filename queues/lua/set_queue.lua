@@ -1,6 +1,7 @@
 -- set_queue.lua: make a work queue, or change its settings (paused, priority, lease, on_disconnect, description).
 -- KEYS[1] prefix
--- ARGV[1] change (create, set or env), queue, settings (map of texts), actor; for env: set (map NAME -> value) and unset
+-- ARGV[1] change (create, set or env), queue, settings (map of texts), limit? (of one that is made), actor; for
+--         env: set (map NAME -> value) and unset
 --         (list of names), the variables that its runs get, kept in fields `env:NAME`
 -- Returns created, changed (for env: the list of names); err unknown_queue for a change of a queue that is not there.
 local key = P .. 'queue:' .. A.queue
@@ -8,6 +9,7 @@ if A.change == 'create' then
   if call('SISMEMBER', P .. 'queues', A.queue) == 1 then return done({created = false, changed = false}) end
   make_queue(A.queue, A.settings)
   changed('queue:' .. A.queue, 'created', nil, A.queue)
+  if A.limit then set_number('queue:' .. A.queue, A.limit, 0) end
   return done({created = true, changed = true})
 end
 

@@ -29,6 +29,15 @@ def test_a_queue_is_made_once(floor: Floor) -> None:
     assert floor.queues.get("ml").concurrency_limit == 3
 
 
+def test_a_queue_has_its_limit_from_its_first_moment(floor: Floor) -> None:
+    floor.redis.config_resetstat()
+    floor.queues.create("ml", limit=3, actor="ann")
+    stats = floor.redis.info("commandstats")
+    assert sum(stats[name]["calls"] for name in stats if name.startswith("cmdstat_eval")) == 2, "made, and read"
+    fields = [(entry[b"field"], entry[b"new"]) for _, entry in floor.redis.xrange(floor.keys.changes)]
+    assert fields == [(b"created", b"ml"), (b"limit", b"3")]
+
+
 @pytest.mark.parametrize("name", ["", "ML", "-ml", "a b", "a|b", "a\nb", "x" * 129, "é"])
 def test_a_bad_name_is_refused(floor: Floor, name: str) -> None:
     with pytest.raises(InvalidName, match="work queue"):
