@@ -14,6 +14,7 @@ from orchestrator.cli.output import Output
 from orchestrator.cli.run_log import lines_there, print_line, tell_day, time_of_day
 from orchestrator.client import Client, FlowRun
 from orchestrator.client.values import LogLine, StateMove
+from orchestrator.client.views import behind
 
 TERMINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 LOOK_SECONDS = 0.2
@@ -24,13 +25,14 @@ TIMED_OUT = 7
 def follow_to_the_end(output: Output, opened: Client, run: FlowRun, timeout: float | None) -> None:
     """Prints states and log lines as they come; CommandError with exit code 6 or 7 unless the run completes in time."""
     deadline = None if timeout is None else time.monotonic() + timeout
-    shown, position = 0, None
+    told: StateMove | None = None
+    position: str | None = None
     while True:
         seen = opened.get_flow_run(run.id)
         ended = seen.state in TERMINAL
         # The last move is told last: lines may still arrive after it, and following knows when the log is whole.
-        moves = seen.state_history[shown : -1 if ended else None]
-        shown += len(moves)
+        moves = behind(seen.state_history[: -1 if ended else None], told)
+        told = moves[-1] if moves else told
         lines = list(opened.follow_logs(run.id, after=position) if ended else lines_there(opened, run.id, position))
         position = lines[-1].position if lines else position
         # Lines keep their order, whatever the clocks of those who wrote them said.
@@ -42,7 +44,8 @@ def follow_to_the_end(output: Output, opened: Client, run: FlowRun, timeout: flo
         if deadline is not None and time.monotonic() >= deadline:
             raise timed_out(seen)
         time.sleep(LOOK_SECONDS)
-    tell(output, seen.state_history[-1])
+    for move in seen.state_history[-1:]:
+        tell(output, move)
     if seen.state != "COMPLETED":
         raise not_completed(seen)
 

@@ -1,7 +1,7 @@
 """The client's verbs on flow runs that only look: list, look into, watch, explain."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Unpack
 
@@ -15,7 +15,7 @@ from orchestrator.client.selection import Which, excluded, filter_of
 from orchestrator.client.values import Explanation, FlowRun, FlowRunDetail
 from orchestrator.errors import NotFound
 from orchestrator.store.runs import deployment_id_of
-from queues.records import Run
+from queues.records import Move
 
 POLL_SECONDS = 0.1
 
@@ -65,13 +65,13 @@ class FlowRunVerbs(RunLogVerbs, RunRetryVerbs):
         """The run as it is now, then once for each of its moves; ends with its end, or after `timeout` seconds."""
         run_id = self.store.runs.find(ref).id
         deadline = None if timeout is None else time.monotonic() + timeout
-        seen: int | None = None
+        first, seen = True, None
         while (run := self.store.records.get(run_id)) is not None:
-            last = run.history[-1].at_us if run.history else 0
-            if seen != last:
+            fresh = views.behind(run.history, seen)
+            if first or fresh:
                 (shown,) = self._listed([run])
-                yield from [shown] if seen is None else moved(shown, run, seen)
-                seen = last
+                yield from [shown] if first else moved(shown, fresh)
+                first, seen = False, run.history[-1] if run.history else None
             if run.is_terminal or (deadline is not None and time.monotonic() >= deadline):
                 return
             time.sleep(POLL_SECONDS)
@@ -87,11 +87,9 @@ class FlowRunVerbs(RunLogVerbs, RunRetryVerbs):
         return explain(scene_of(self.store, run, self._late_us))
 
 
-def moved(shown: FlowRun, run: Run, seen_us: int) -> Iterator[FlowRun]:
-    """The run at each of its moves since a time; the last as it is now."""
-    fresh = [move for move in run.history if move.at_us > seen_us]
+def moved(shown: FlowRun, fresh: Sequence[Move]) -> Iterator[FlowRun]:
+    """The run at each of these moves; the last as it is now."""
     for move in fresh[:-1]:
         state = move.state.value
         yield replace(shown, state=state, state_name=state.capitalize(), why=move.reason or None, end_time=None)
-    if fresh:
-        yield shown
+    yield shown

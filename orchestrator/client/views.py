@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid5
 
 from orchestrator.client.deployment_values import SkippedInstants
@@ -24,6 +24,7 @@ from queues.presence import Agent
 from queues.records import Run
 from queues.states import HELD, TERMINAL, State
 
+T = TypeVar("T")
 GAP = "gap"
 NUMBER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 LARGEST_VALUE = 8 << 20
@@ -90,6 +91,15 @@ def row(run: Run, now_us: int, late_us: int, why: str | None) -> dict[str, Any]:
         "agent": agent,
         "why": why,
     }
+
+
+def behind(items: Sequence[T], last: T | None) -> Sequence[T]:
+    """What follows an item that was met before: all when there was none, or when it is not among them any more.
+
+    Not by times, which a clock may set back, nor by places: of a long history the middle is not kept.
+    """
+    place = next((at for at in range(len(items), 0, -1) if items[at - 1] == last), 0)
+    return items[place:]
 
 
 def moves(run: Run) -> tuple[StateMove, ...]:

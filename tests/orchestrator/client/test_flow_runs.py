@@ -198,6 +198,17 @@ def test_watching_a_run_shows_each_of_its_moves(deployed, store):
     assert states == ["QUEUED", "PENDING", "RUNNING", "COMPLETED"]
 
 
+def test_a_watch_sees_the_end_though_the_clock_of_redis_was_set_back(deployed, store):
+    run, worker = deployed.run_deployment("nightly"), Worker(store)
+    moves = deployed.watch(run.id)
+    assert next(moves).state == "QUEUED"
+    claim = worker.start()
+    assert [next(moves).state, next(moves).state] == ["PENDING", "RUNNING"]
+    store.travel(-5_000_000)
+    worker.finish(claim)
+    assert [shown.state for shown in moves] == ["COMPLETED"]
+
+
 def test_watching_ends_at_its_time_out(deployed):
     run = deployed.run_deployment("nightly")
     assert [shown.state for shown in deployed.watch(run.id, timeout=0.05)] == ["QUEUED"]
