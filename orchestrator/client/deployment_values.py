@@ -35,6 +35,17 @@ class SkippedInstants(Value):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SentCode(Value):
+    """The code of a deployment as it was packed, and how much of it Redis did not have yet."""
+
+    files: int
+    bytes: int
+    sent_files: int
+    sent_bytes: int  # as they travelled, compressed
+    notes: tuple[str, ...]  # what was left out of it, and why
+
+
+@dataclass(frozen=True, kw_only=True)
 class Deployed(Value):
     """Answer of `create_from_specs` for one spec. `name` is `flow/deployment`."""
 
@@ -54,6 +65,8 @@ class Deployed(Value):
     on_lost: str
     max_lost: int
     changes: tuple[str, ...]  # names of the spec's fields that differ from the revision before
+    source: Mapping[str, Any]  # kind, and what tells that code from other code
+    code: SentCode | None  # None: nothing was packed for it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +93,7 @@ class DeploymentDetail(Deployment):
     """A deployment with everything that `inspect` shows."""
 
     description: str | None
+    source: Mapping[str, Any]
     path: str
     function: str
     working_dir: str | None
