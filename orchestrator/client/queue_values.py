@@ -69,6 +69,16 @@ class PreviewRun(Value):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Preparing(Value):
+    """What an agent brings onto its machine for a deployment: which part of it, what it does now, since when."""
+
+    deployment: str
+    part: str
+    what: str
+    since: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class AgentInfo(Value):
     """An agent. `state` is what it says of itself, or `lost` when it has been silent for longer than its lease."""
 
@@ -81,6 +91,7 @@ class AgentInfo(Value):
     running: int
     state: str
     last_heartbeat: datetime
+    preparing: tuple[Preparing, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
