@@ -39,7 +39,7 @@ def test_file_names_tell_what_is_inside():
 
 def scripts():
     """Paths of the Lua verbs; the parts of the prelude are what they share."""
-    shared = ("/prelude.lua", "/slots.lua", "/endings.lua")
+    shared = ("/prelude.lua", "/lines.lua", "/slots.lua", "/endings.lua")
     return [path for path in tracked() if path.endswith(".lua") and not path.endswith(shared)]
 
 
