@@ -26,6 +26,7 @@ from orchestrator.client.deployment_values import (
 from orchestrator.client.deployment_views import checked_parameters, deployed, summary
 from orchestrator.client.flow_runs import FlowRunVerbs
 from orchestrator.client.previews import MOST_ROWS
+from orchestrator.client.queue_values import AgentInfo
 from orchestrator.client.run_retries import made_id
 from orchestrator.client.values import FlowRun
 from orchestrator.deployments import deployment_id
@@ -33,7 +34,7 @@ from orchestrator.errors import Invalid, expected
 from orchestrator.keys import deployment_limit
 from orchestrator.store.deployments import DeploymentRecord, Spec, canonical, full_name
 from orchestrator.store.instants import passed_over
-from orchestrator.store.runs import new_run
+from orchestrator.store.runs import new_run, requires_of
 from queues.clock import seconds_to_us
 from queues.errors import QueueExists
 from queues.presence import LOST
@@ -55,8 +56,8 @@ class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
             refuse_large(spec)
         refuse_near_doubles(specs, self._alike(specs))
         made = self._queues_for(specs, create_queues)
-        listening = self._listening()
-        return [self._apply(spec, spec["work_queue"] in made, listening) for spec in specs]
+        live = self._live()
+        return [self._apply(spec, spec["work_queue"] in made, live) for spec in specs]
 
     def create_from_spec(self, spec: Mapping[str, Any], *, create_queues: bool = False) -> Deployed:
         """Apply one spec."""
@@ -86,7 +87,8 @@ class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
             timeout_seconds=spec.get("timeout_seconds"),
             on_lost=spec.get("on_lost") or "rerun",
             max_lost=spec.get("max_lost") or 3,
-            listening_agents=self._listening().get(spec["work_queue"], ()),
+            requires=requires_of(spec),
+            listening_agents=able(self._live(), spec),
             skipped=tuple(views.skipped(skip) for skip in self.store.schedules.skips(found.id)),
             changes=tuple(views.change(change) for change in self.store.changes.of(deployment_limit(found.id))),
         )
@@ -125,10 +127,12 @@ class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
         parameters: Mapping[str, Any] | None = None,
         *,
         at: datetime | None = None,
+        requires: Sequence[str] = (),
         request_id: str | None = None,
     ) -> FlowRun:
         """Make a run, now or `at` a time, with the deployment's parameters and those given here on top.
 
+        `requires` are labels that its agent must have, beside those that the deployment requires.
         Sent again with the same request id it makes no second run. Raises InvalidParameters.
         """
         found = self.store.deployments.find(ref)
@@ -136,7 +140,9 @@ class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
         due_us = None if at is None else moment_us("at", at)
         if due_us is not None and due_us <= self._now_us():
             due_us = None  # a time that has passed means now; it gives no better place in line
-        made = new_run(found, made_id(request_id), actor=self.actor, due_us=due_us, parameters=complete)
+        made = new_run(
+            found, made_id(request_id), actor=self.actor, due_us=due_us, parameters=complete, requires=requires
+        )
         self.store.records.create([made])
         return self._shown(made.id)
 
@@ -151,7 +157,7 @@ class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
         ids = [one for name, one in self.store.deployments.names().items() if name.lower() in wanted]
         return self.store.deployments.get_many(ids)
 
-    def _apply(self, spec: Spec, queue_made: bool, listening: Mapping[str, tuple[str, ...]]) -> Deployed:
+    def _apply(self, spec: Spec, queue_made: bool, live: Sequence[AgentInfo]) -> Deployed:
         now_us, own_id = self._now_us(), deployment_id(spec["flow"], spec["name"])
         self._close_changed(own_id, spec, now_us)
         put = self.store.deployments.put(own_id, spec, placed(spec, now_us), self.actor)
@@ -159,7 +165,7 @@ class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
         return Deployed(
             **deployed(own_id, spec, put, queue, now_us),
             work_queue_created=queue_made,
-            listening_agents=listening.get(queue.name, ()),
+            listening_agents=able(live, spec),
         )
 
     def _close_changed(self, own_id: str, spec: Spec, now_us: int) -> None:
@@ -185,16 +191,18 @@ class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
                 made.discard(name)  # somebody else was faster
         return made
 
-    def _listening(self) -> dict[str, tuple[str, ...]]:
-        names: dict[str, list[str]] = {}
-        for agent in agents(self.store):
-            for queue in agent.queues if agent.state != LOST else ():
-                names.setdefault(queue, []).append(agent.name)
-        return {queue: tuple(sorted(found)) for queue, found in names.items()}
+    def _live(self) -> list[AgentInfo]:
+        return [agent for agent in agents(self.store) if agent.state != LOST]
 
     def _cancel(self, ids: Sequence[str]) -> int:
         reason = "its deployment was deleted"
         return sum(self.store.records.cancel_waiting(ids, states=UNCLAIMED, actor=self.actor, reason=reason))
+
+
+def able(live: Iterable[AgentInfo], spec: Spec) -> tuple[str, ...]:
+    """The agents that listen to the work queue of a spec and have the labels it requires."""
+    queue, requires = spec["work_queue"], requires_of(spec)
+    return tuple(sorted(one.name for one in live if queue in one.queues and set(requires) <= set(one.labels)))
 
 
 def check_preview(hours: float | None, limit: int | None) -> None:

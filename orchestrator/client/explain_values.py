@@ -36,6 +36,10 @@ class Around:
         """The live agents that pull from a queue."""
         return [agent for agent in self.agents.values() if queue in agent.queues and agent.state != LOST]
 
+    def able(self, run: Run) -> list[AgentInfo]:
+        """The live agents that pull from the queue of a run and have the labels it requires."""
+        return [agent for agent in self.listening(run.queue) if set(run.requires) <= set(agent.labels)]
+
     def silence_us(self, agent: AgentInfo) -> int:
         """For how long nothing was heard of an agent."""
         return self.now_us - to_us(agent.last_heartbeat)

@@ -167,9 +167,9 @@ def runs(count: int) -> str:
 def of_agents(scene: Scene) -> Iterator[Reason]:
     """What keeps every live agent from taking the run; nothing when one of them may."""
     queue = scene.run.queue
-    live = scene.around.listening(queue)
+    live = scene.around.able(scene.run)
     if not live:
-        yield no_agent(scene)
+        yield no_labels(scene) if scene.around.listening(queue) else no_agent(scene)
         return
     if scene.run.alone == "wanted" and (alone := to_be_alone(scene, live)):
         yield alone
@@ -177,7 +177,7 @@ def of_agents(scene: Scene) -> Iterator[Reason]:
     have_code = [agent for agent in able if agent.name not in scene.no_code]
     if any(agent.running < agent.limit for agent in have_code):
         return
-    start = f"headgate agent start -q {queue}"
+    start = starting(scene.run)
     if lacking := {agent.name: scene.no_code[agent.name] for agent in able if agent.name in scene.no_code}:
         yield no_code(scene, lacking, alone=len(lacking) == len(live), command=start)
     if have_code:
@@ -200,9 +200,36 @@ def no_agent(scene: Scene) -> Reason:
     if gone:
         last = max(gone, key=lambda agent: agent.last_heartbeat)
         text += f"; the last was {last.name} on {last.host}, heard of {seconds_text(around.silence_us(last))} ago"
-    return Reason(
-        code="no-agent", text=text, brief=f"no agent listens to {queue}", command=f"headgate agent start -q {queue}"
-    )
+    brief = f"no agent listens to {queue}"
+    return Reason(code="no-agent", text=text, brief=brief, command=starting(scene.run))
+
+
+def no_labels(scene: Scene) -> Reason:
+    """Agents listen, and none has the labels that the run requires; who had them last, or has them elsewhere."""
+    run, around = scene.run, scene.around
+    have = [agent for agent in around.agents.values() if set(run.requires) <= set(agent.labels)]
+    elsewhere = [agent.name for agent in have if agent.state != LOST]
+    text = needing(run.requires)
+    if elsewhere:
+        text += f"; those that have it listen to other queues: {', '.join(elsewhere)}"
+    elif gone := [agent for agent in have if run.queue in agent.queues]:
+        last = max(gone, key=lambda agent: agent.last_heartbeat)
+        text += f"; none is alive ({last.name} on {last.host} had it, {seconds_text(around.silence_us(last))} ago)"
+    else:
+        names = ", ".join(f"{one.name} ({' '.join(one.labels) or 'no label'})" for one in around.listening(run.queue))
+        text += f"; those that listen to {run.queue} are {names}"
+    details = {"requires": list(run.requires)}
+    return Reason(code="no-labels", text=text, brief=needing(run.requires), command=starting(run), details=details)
+
+
+def needing(requires: Sequence[str]) -> str:
+    """What kind of agent a run needs."""
+    return f"needs an agent with label{'s' * (len(requires) != 1)} {', '.join(requires)}"
+
+
+def starting(run: Run) -> str:
+    """The command that starts an agent which may take a run."""
+    return " ".join([f"headgate agent start -q {run.queue}", *(f"--label {label}" for label in run.requires)])
 
 
 def no_code(scene: Scene, lacking: Mapping[str, str], *, alone: bool, command: str) -> Reason:
@@ -217,7 +244,7 @@ def no_code(scene: Scene, lacking: Mapping[str, str], *, alone: bool, command: s
 def served_before(scene: Scene) -> str:
     """The queues with waiting runs that the listening agents serve first."""
     around, own = scene.around, scene.queue
-    names = {name for agent in around.listening(scene.run.queue) for name in agent.queues}
+    names = {name for agent in around.able(scene.run) for name in agent.queues}
     first = [around.queues[name] for name in sorted(names) if name in around.queues]
     first = [one for one in first if own and one.priority < own.priority and one.queued and not one.paused]
     told = ", ".join(f"{one.name} (priority {one.priority}, {runs(one.queued)})" for one in first)
@@ -239,7 +266,7 @@ def to_be_alone(scene: Scene, live: Sequence[AgentInfo]) -> Reason | None:
 
 def startable(scene: Scene) -> Reason:
     """Nothing is in its way but the runs before it."""
-    live = scene.around.listening(scene.run.queue)
+    live = scene.around.able(scene.run)
     names = ", ".join(f"{agent.name} on {agent.host}" for agent in live)
     since = scene.around.now_us - max(scene.run.due_us, scene.run.created_us)
     if scene.ahead:

@@ -69,12 +69,14 @@ class AgentInfo(Value):
     running: int
     state: str
     last_heartbeat: datetime
+    labels: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class AgentDetail(AgentInfo):
     """An agent with the runs it holds."""
 
+    queue_prefixes: tuple[str, ...]  # it serves every queue whose name begins so
     started_time: datetime | None
     version: str | None
     runs: tuple[FlowRun, ...]

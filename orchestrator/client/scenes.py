@@ -103,7 +103,7 @@ def ahead_of(store: Store, runs: Sequence[Run]) -> dict[str, int]:
     """How many runs of the same line, or of the same parking place, are due before each waiting one."""
     keys = store.keys
     waiting = [run for run in runs if run.state == State.QUEUED]
-    places = [keys.parked(run.parked, run.queue) if run.parked else keys.waiting(run.queue) for run in waiting]
+    places = [keys.parked(run.parked, run.line) if run.parked else keys.waiting(run.line) for run in waiting]
 
     def read(pipe: Any) -> None:
         for run, place in zip(waiting, places, strict=True):

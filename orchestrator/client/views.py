@@ -192,6 +192,7 @@ def agent_fields(agent: Agent) -> dict[str, Any]:
         "running": agent.running,
         "state": agent.state,
         "last_heartbeat": from_us(agent.seen_us),
+        "labels": agent.labels,
     }
 
 

@@ -66,13 +66,21 @@ def utc(*fields: int) -> datetime:
 class Worker:
     """An agent reduced to its calls: registers, claims, confirms, finishes."""
 
-    def __init__(self, store: Store, name: str = "worker", queues: tuple[str, ...] = ("default",)) -> None:
+    def __init__(
+        self,
+        store: Store,
+        name: str = "worker",
+        queues: tuple[str, ...] = ("default",),
+        labels: tuple[str, ...] = (),
+    ) -> None:
         self.store = store
         self.name = name
         self.queues = queues
-        self.claims = Claims(store.scripts, name)
+        self.claims = Claims(store.scripts, name, labels=labels)
         identity = ProcessIdentity.here()
-        store.presence.register(name, queues, limit=4, instance=str(uuid.uuid4()), identity=identity)
+        instance = str(uuid.uuid4())
+        info = {"labels": labels}
+        store.presence.register(name, queues, limit=4, info=info, instance=instance, identity=identity)
 
     def claim(self, count: int = 1) -> list[Claim]:
         """Take runs."""
