@@ -10,69 +10,89 @@ local PIECE = 100
 local states
 if A.states then states = {} for _, state in ipairs(A.states) do states[state] = true end end
 
-local function fill(feed)
-  local top = feed.created and us(feed.created) or '+inf'
-  local rows = call('ZREVRANGEBYSCORE', P .. feed.name, top, us(A.since), 'WITHSCORES', 'LIMIT', feed.skip, PIECE)
-  feed.rows, feed.at = rows, 1
-  for i = 1, #rows, 2 do
-    local created = tonumber(rows[i + 1])
-    if created == feed.created then
-      feed.skip = feed.skip + 1
-    else
-      feed.created, feed.skip = created, 1
+-- What is next of a set: `id` and `when` it was created; a set that is at its end has no id.
+local function step(feed)
+  if feed.at > #feed.rows and #feed.rows > 0 then
+    local top = feed.created and us(feed.created) or '+inf'
+    local rows = call('ZREVRANGEBYSCORE', P .. feed.name, top, us(A.since), 'WITHSCORES', 'LIMIT', feed.skip, PIECE)
+    feed.rows, feed.at = rows, 1
+    for i = 1, #rows, 2 do
+      local created = tonumber(rows[i + 1])
+      if created == feed.created then
+        feed.skip = feed.skip + 1
+      else
+        feed.created, feed.skip = created, 1
+      end
     end
   end
-end
-
-local function head(feed)
-  if feed.at > #feed.rows and #feed.rows > 0 then fill(feed) end
-  if feed.at > #feed.rows then return nil end
-  return feed.rows[feed.at], tonumber(feed.rows[feed.at + 1])
+  feed.id, feed.when = feed.rows[feed.at], tonumber(feed.rows[feed.at + 1] or nil)
+  feed.at = feed.at + 2
 end
 
 local feeds = {}
 for _, name in ipairs(A.sets) do
-  local feed = {name = name, skip = 0, created = A.before and A.before[1] or A.upto and A.upto - 1}
-  fill(feed)
-  feeds[#feeds + 1] = feed
+  local created = A.before and A.before[1] or A.upto and A.upto - 1
+  local feed = {name = name, skip = 0, created = created, rows = {true}, at = 2}
+  step(feed)
+  if feed.id then feeds[#feeds + 1] = feed end
 end
 
 local function newest()
-  local best, id, created
-  for _, feed in ipairs(feeds) do
-    local other, when = head(feed)
-    if other and (not id or when > created or when == created and other > id) then best, id, created = feed, other, when end
+  local best = feeds[1]
+  if not best then return nil end
+  for i = 2, #feeds do
+    local other = feeds[i]
+    if other.when > best.when or other.when == best.when and other.id > best.id then best = other end
   end
-  if best then best.at = best.at + 2 end
+  local id, created = best.id, best.when
+  step(best)
+  if not best.id then
+    for i = #feeds, 1, -1 do if feeds[i] == best then table.remove(feeds, i) end end
+  end
   return id, created
 end
 
--- A value of a record, which may go on in further fields.
-local function text(id, name)
-  local key = P .. 'run:' .. id
-  local value = call('HGET', key, name) or ''
+-- The rest of a value whose first piece is full.
+local function whole(id, name, value)
   local piece, i = value, 0
   while piece and #piece == BITE do
     i = i + 1
-    piece = call('HGET', key, name .. '~' .. i)
+    piece = call('HGET', P .. 'run:' .. id, name .. '~' .. i)
     value = value .. (piece or '')
   end
   return value
 end
 
-local function ended_in_time(ended)
-  return ended and ended >= A.ended[1] and (not A.ended[2] or ended < A.ended[2])
+-- One reading of a record has all that is asked about it: that is most of what a run costs that does not fit.
+local asked, tests = {}, {}
+local function ask(name, test)
+  asked[#asked + 1], tests[#tests + 1] = name, test
+end
+if states then ask('state', function(state) return states[state] end) end
+if A.queue then ask('queue', function(queue) return queue == A.queue end) end
+if A.ended then
+  ask('ended', function(text)
+    local ended = tonumber(text)
+    return ended and ended >= A.ended[1] and (not A.ended[2] or ended < A.ended[2])
+  end)
+end
+if A.flow then ask('flow', function(flow, id) return whole(id, 'flow', flow) == A.flow end) end
+if A.tag then
+  local needle = '\n' .. A.tag .. '\n'
+  ask('tags', function(tags, id)
+    return tags == A.tag or string.find('\n' .. whole(id, 'tags', tags) .. '\n', needle, 1, true) ~= nil
+  end)
 end
 
 local function fits(id)
   if A.within and not call('ZSCORE', P .. A.within, id) then return false end
-  if states or A.queue or A.ended then
-    local found = call('HMGET', P .. 'run:' .. id, 'state', 'queue', 'ended')
-    if states and not states[found[1] or ''] or A.queue and found[2] ~= A.queue then return false end
-    if A.ended and not ended_in_time(tonumber(found[3] or nil)) then return false end
+  if #asked == 0 then return true end
+  local key = P .. 'run:' .. id
+  local found = #asked == 1 and {call('HGET', key, asked[1])} or call('HMGET', key, unpack(asked))
+  for i = 1, #tests do
+    if not found[i] or not tests[i](found[i], id) then return false end
   end
-  if A.flow and text(id, 'flow') ~= A.flow then return false end
-  return not A.tag or string.find('\n' .. text(id, 'tags') .. '\n', '\n' .. A.tag .. '\n', 1, true) ~= nil
+  return true
 end
 
 local runs, position, examined = {}, nil, 0
