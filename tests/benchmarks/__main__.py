@@ -9,11 +9,12 @@ import os
 import statistics
 import sys
 
-from tests.benchmarks import bare_loops, start_up
+from tests.benchmarks import bare_loops, command_line, start_up
 from tests.benchmarks.figures import Figure, machine, percentile, table
 from tests.benchmarks.fleet import SLOTS, Fleet, fleet
 from tests.benchmarks.protocol import Protocol
 from tests.rules.source_files import PRODUCT, ROOT
+from tests.support.installation import Installation
 from tests.support.redis_server import RedisServer
 
 
@@ -26,7 +27,7 @@ def main() -> int:
     scale = 0.1 if options.quick else 1.0
     compile_packages()
     taken_on = machine()
-    figures = [*protocol_figures(scale), *fleet_figures(scale)]
+    figures = [*protocol_figures(scale), *fleet_figures(scale), *command_figures(scale)]
     print(f"{taken_on}\n")
     print(table(figures, markdown=options.markdown))
     return int(any(figure.met is False for figure in figures))
@@ -113,6 +114,29 @@ def rate_figures(measured: Fleet, scale: float) -> list[Figure]:
             Figure(name=f"Headgate, {number(slots)}", value=reached, unit="runs/s", at_least=limit / 2, note=share),
         ]
     return figures
+
+
+def command_figures(scale: float) -> list[Figure]:
+    """What somebody waits for who types a command; the commands of lists with many runs stored."""
+    repetitions, runs = max(3, int(15 * scale)), int(100_000 * scale)
+    with Installation() as installation:
+        commands = command_line.Commands(installation)
+        progress("commands")
+        few = commands.medians((["--help"], command_line.A_TAB, ["work-queue", "ls"]), repetitions)
+        progress(f"commands, {runs:,} runs stored")
+        commands.store(runs)
+        lines = ("flow-run ls", command_line.RARE, *command_line.LISTS)
+        newest, rare, *others = commands.medians([*map(str.split, lines), command_line.A_TAB], repetitions)
+    tab, slowest = others.pop(), max(others)
+    stored, which = f"{runs:,} runs stored", command_line.LISTS[others.index(slowest)]
+    return [
+        Figure(name="headgate --help", value=few[0], unit="ms", at_most=150, note="exec to exit, as all below"),
+        Figure(name="a Tab that completes a run", value=max(few[1], tab), unit="ms", at_most=200, note=stored),
+        Figure(name="headgate work-queue ls", value=few[2], unit="ms", at_most=300),
+        Figure(name="headgate flow-run ls", value=newest, unit="ms", at_most=500, note=stored),
+        Figure(name="the slowest other list", value=slowest, unit="ms", at_most=500, note=f"{which}, {stored}"),
+        Figure(name="the runs of a tag that none has", value=rare, unit="ms", at_most=500, note=stored),
+    ]
 
 
 def of(part: float, whole: float, what: str) -> str:
