@@ -111,9 +111,7 @@ def inspect(output: Output, name: str) -> None:
         output.json(found)
         return
     output.record({field: value for field, value in fields_of(found).items() if field != "runs"})
-    if found.runs:
-        output.line(f"\n{output.bold('Runs')}")
-        output.table(found.runs, RUNS, optional=LESS_NEEDED)
+    output.section("Runs", found.runs, RUNS, LESS_NEEDED)
 
 
 @agent.command("drain")

@@ -8,6 +8,7 @@ from orchestrator.cli.access import client
 from orchestrator.cli.frame import group
 from orchestrator.cli.moments import spoken
 from orchestrator.cli.output import Columns, Output
+from orchestrator.cli.run_rows import SLOTS
 from orchestrator.cli.values import LIMIT, QUEUE, Duration, Whole
 from queues.cli_emptying import clear, delete
 from queues.cli_environment import set_env, unset_env
@@ -50,19 +51,8 @@ COMING: Columns = {
     "Name": "name",
     "Deployment ID": "deployment_id",
     "Deployment": "deployment",
-    "State": lambda run: "Late" if run.late else run.state,
+    "State": lambda run: "Late" if run.late else run.state and run.state.capitalize(),
     "Why": "why",
-}
-
-
-SLOTS: Columns = {
-    "Run ID": "run_id",
-    "Name": "name",
-    "State": "state",
-    "Agent": "agent",
-    "Host": "host",
-    "Since": "since",
-    "Lease Left": lambda slot: lease_in_words(slot.lease_left_seconds),
 }
 
 
@@ -111,7 +101,7 @@ def slots(output: Output, name: str) -> None:
         output.json(found)
         return
     told = f"{found.name}: {slots_in_words(found)}."
-    output.rows(found.holders, SLOTS, empty=told, optional=("Name", "State"))
+    output.rows(found.holders, SLOTS, empty=told, optional=("State",))
     if found.holders:
         output.note(told)
 
@@ -179,13 +169,6 @@ def clear_concurrency_limit(output: Output, name: str) -> None:
 def limit_in_words(limit: int | None) -> str:
     """A concurrency limit as a person says it."""
     return "no limit" if limit is None else f"at most {limit} at once"
-
-
-def lease_in_words(seconds: float | None) -> str | None:
-    """How long a lease lasts, or since when it has ended: the slot is free again soon then."""
-    if seconds is None:
-        return None
-    return spoken(seconds) if seconds >= 0 else f"ended {spoken(-seconds)} ago"
 
 
 def slots_in_words(found: Any) -> str:

@@ -5,11 +5,13 @@ import click
 from orchestrator.cli.access import client
 from orchestrator.cli.confirm import DRY_RUN, YES, confirm
 from orchestrator.cli.frame import group
-from orchestrator.cli.output import Columns, Output
+from orchestrator.cli.output import Columns, Output, fields_of
+from orchestrator.cli.run_rows import SLOTS
 from orchestrator.cli.values import LIMIT, QUEUE
 
 TAG = QUEUE
 LIMITS: Columns = {"Tag": "tag", "Concurrency Limit": "concurrency_limit", "Running": "running", "Parked": "parked"}
+CHANGES: Columns = {"At": "at", "Who": "who", "What": "what", "Old": "old", "New": "new"}
 
 
 @group("concurrency-limit", "How many runs that carry a tag may execute at once.")
@@ -43,7 +45,13 @@ def ls(output: Output) -> None:
 def inspect(output: Output, tag: str) -> None:
     """Show the limit of one tag. Deployments that carry it, holders of its slots, changes."""
     with client() as opened:
-        output.record(opened.get_tag_limit(tag))
+        found = opened.get_tag_limit(tag)
+    if output.form != "text":
+        output.json(found)
+        return
+    output.record({name: value for name, value in fields_of(found).items() if name not in ("holders", "changes")})
+    output.section("Holders", found.holders, SLOTS)
+    output.section("Changes", found.changes, CHANGES)
 
 
 @concurrency_limit.command("delete")

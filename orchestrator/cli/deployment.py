@@ -104,9 +104,8 @@ def inspect(output: Output, name: str) -> None:
     schema = fields.pop("parameter_schema")
     rows = [[one.get(key) for key in ("name", "type", "required", "default")] for one in schema.get("parameters") or ()]
     output.record(fields)
-    if rows:
-        output.line(f"\n{output.bold('Parameters of the flow')}")
-        output.table(rows, {title: itemgetter(at) for at, title in enumerate(("Name", "Type", "Required", "Default"))})
+    columns = {title: itemgetter(at) for at, title in enumerate(("Name", "Type", "Required", "Default"))}
+    output.section("Parameters of the flow", rows, columns)
 
 
 @deployment.command("delete")

@@ -24,7 +24,7 @@ COMING: Columns = {
     "Name": "name",
     "Schedule": "schedule",
     "On Its Clock": "local_start_time",
-    "State": lambda run: "Late" if run.late else run.state,
+    "State": lambda run: "Late" if run.late else run.state and run.state.capitalize(),
     "Why": "why",
     "Note": "note",
 }

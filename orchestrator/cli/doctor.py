@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +46,9 @@ def show(output: Output, found: Examination) -> None:
         output.line("")
         output.table(rows, FINDINGS)
     for kind, one in told if output.terminal else ():
-        output.line("\n" + "\n".join(paragraph(output, kind, one)))
+        output.line("")
+        output.paragraph(kind, f": {output.cell(one.where)}: {output.cell(one.message)}", output.painted)
+        output.line(f"  {output.bold(output.cell(one.remedy))}")  # whole, to be copied
     output.note(verdict(found))
 
 
@@ -82,14 +83,6 @@ def in_words(agents: Sequence[Any]) -> str:
     for agent in agents:
         counts[agent.state] = counts.get(agent.state, 0) + 1
     return ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "none"
-
-
-def paragraph(output: Output, kind: str, one: Any) -> list[str]:
-    """A finding on a terminal: wrapped between words, the command whole on a line of its own, to be copied."""
-    head, text = output.cell(one.where), output.cell(one.message)
-    lines = textwrap.wrap(f"{kind}: {head}: {text}", max(output.width, 20), subsequent_indent="  ")
-    lines[0] = output.painted(kind) + lines[0].removeprefix(kind)
-    return [*lines, f"  {output.bold(output.cell(one.remedy))}"]
 
 
 def verdict(found: Examination) -> str:

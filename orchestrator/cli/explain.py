@@ -26,8 +26,8 @@ def print_explanation(output: Output, told: Explanation) -> None:
         return
     state = output.cell(told.state_name or told.state)
     for place, reason in enumerate(told.reasons):
-        head = f"{output.bold(output.cell(told.name))} is {state}" if place == 0 else "also"
-        output.line(f"{head}: {output.cell(reason.text)}")
+        head, what = (output.cell(told.name), f" is {state}") if place == 0 else ("also", "")
+        output.paragraph(head, f"{what}: {output.cell(reason.text)}", str if place else None)
         if reason.command:
             output.line(f"    {output.cell(reason.command)}")
     if told.holders:

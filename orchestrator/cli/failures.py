@@ -75,7 +75,7 @@ class CommandError(Exception):
 
 def report(error: BaseException, arguments: Sequence[str]) -> int:
     """Prints an error the way the command line asks for it and answers its exit code."""
-    from orchestrator.cli.output import VISIBLE_LINES, as_json
+    from orchestrator.cli.output import VISIBLE_LINES, as_json, told
 
     failure = failure_of(error)
     if "--debug" in options(arguments):
@@ -86,7 +86,7 @@ def report(error: BaseException, arguments: Sequence[str]) -> int:
         print(as_json(failure.as_json()), file=sys.stderr)
     elif failure.message:
         # What a flow raised, or what stands in Redis, may be part of the sentence.
-        print(masked(sentence(failure)).translate(VISIBLE_LINES), file=sys.stderr)
+        print(told(masked(sentence(failure)).translate(VISIBLE_LINES), sys.stderr), file=sys.stderr)
     return failure.exit_code
 
 

@@ -26,7 +26,17 @@ RUNS: Columns = {
     "End Time": "end_time",
     "Why": "why",
 }
-SAID_BELOW = ("deployments", "paths", "last_run_id", "last_run_name", "last_run_state", "last_run_time", "recent_runs")
+DEPLOYMENTS: Columns = {
+    "Name": "name",
+    "Work Queue": "work_queue",
+    "Schedule": "schedule",
+    "Next Start Time": "next_scheduled_time",
+    "State": lambda made: "paused" if made.paused else "ready",
+    "Revision": "revision",
+    "Code Version": "code_version",
+}
+LAST_RUN = ("last_run_id", "last_run_name", "last_run_state", "last_run_time")
+SAID_BELOW = ("deployments", "deployment_details", "paths", "recent_runs", *LAST_RUN)
 """Fields of a flow that the tables below the first lines show."""
 
 
@@ -55,6 +65,5 @@ def inspect(output: Output, name: str) -> None:
         return
     fields = {name: value for name, value in fields_of(found).items() if name not in SAID_BELOW}
     output.record(fields)
-    if found.recent_runs:
-        output.line(f"\n{output.bold('Recent runs')}")
-        output.table(found.recent_runs, RUNS, optional=("End Time", "ID"))
+    output.section("Deployments", found.deployment_details, DEPLOYMENTS, ("Code Version", "Revision"))
+    output.section("Recent runs", found.recent_runs, RUNS, ("End Time",))

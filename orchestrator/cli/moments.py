@@ -5,6 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhdw])+|\d+(?:\.\d+)?", re.ASCII)
+DAY, CLOCK = r"\d{4}-\d\d-\d\d", r"\d\d:\d\d:\d\d"
+UTC_TEXT = re.compile(rf"\b({DAY} {CLOCK}) UTC\b|^({DAY}T{CLOCK}(?:\.\d+)?)Z$", re.ASCII)
+"""A time in a sentence of ours, or a value that is one."""
 PART = re.compile(r"(\d+(?:\.\d+)?)([smhdw]?)", re.ASCII)
 
 
@@ -17,6 +20,30 @@ def rfc3339(moment: datetime) -> str:
 def local(moment: datetime) -> str:
     """The wall clock of this machine to the second, with its offset."""
     return moment.astimezone().isoformat(sep=" ", timespec="seconds")
+
+
+def briefly(moment: datetime) -> str:
+    """The same in as few characters as say when: without the date today, without seconds on another day."""
+    here, today = moment.astimezone(), datetime.now().astimezone().date()
+    if here.date() == today:
+        return here.timetz().isoformat("seconds")
+    text = here.isoformat(sep=" ", timespec="minutes")
+    return text[5:] if here.year == today.year else text
+
+
+def here_in(text: str) -> str:
+    """A sentence with its times, which are UTC in what everybody reads, by the clock of this machine."""
+    if not ("UTC" in text or text.endswith("Z")):
+        return text
+    return UTC_TEXT.sub(lambda found: local_of(found[1] or found[2]) or found[0], text)
+
+
+def local_of(text: str) -> str | None:
+    """A time in UTC as `local` writes it; None when there is no such time."""
+    try:
+        return local(datetime.fromisoformat(text).replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
+        return None
 
 
 def seconds_of(text: str) -> float | None:

@@ -8,16 +8,14 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TextIO
 
-from orchestrator.cli.moments import local, rfc3339
+from orchestrator.cli.moments import briefly, here_in, local, rfc3339
+from orchestrator.cli.tables import ABSENT, Lines, aligned, laid_out
 
 FORMS = ("text", "json", "jsonl")
-ABSENT = "-"
-ELLIPSIS = "…"
-NARROWEST = 8
 BOLD, RESET = "\x1b[1m", "\x1b[0m"
 COLOURS = {
     **dict.fromkeys(("completed", "created", "ready", "unchanged"), "\x1b[32m"),
@@ -46,6 +44,8 @@ class Output:
         self.terminal = form == "text" and self.stream.isatty()
         self.coloured = self.terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         self.width = shutil.get_terminal_size((100, 24)).columns
+        self.day = ""
+        """The day that was said last, of times of day that follow."""
 
     def rows(self, rows: Sequence[Any], columns: Columns, *, empty: str, optional: Sequence[str] = ()) -> None:
         """Prints a list; JSON holds every field of every row. `empty` is said when there is none.
@@ -79,13 +79,18 @@ class Output:
             self.line(f"\n{self.bold(title(name))}")
             self.line("\n".join(visible_line(line) for line in text.rstrip().splitlines()))
         for name, rows in tables.items():
-            self.line(f"\n{self.bold(title(name))}")
-            self.table(rows, {title(key): key for key in fields_of(rows[0])})
+            self.section(title(name), rows, {title(key): key for key in fields_of(rows[0])})
+
+    def section(self, head: str, rows: Sequence[Any], columns: Columns, optional: Sequence[str] = ()) -> None:
+        """Prints a table under a headline, below a record; nothing when there is nothing to say there."""
+        if rows:
+            self.line(f"\n{self.bold(head)}")
+            self.table(rows, columns, optional)
 
     def done(self, record: Any, sentence: str) -> None:
         """Prints the result of a change: a sentence for people, the changed thing for programs."""
         if self.form == "text":
-            self.line(sentence.translate(VISIBLE_LINES))
+            self.line(told(sentence.translate(VISIBLE_LINES), self.stream))
         else:
             self.json(record)
 
@@ -106,6 +111,21 @@ class Output:
         if self.terminal:
             self.stream.flush()
 
+    def paragraph(self, head: str, rest: str, paint: Callable[[str], str] | None = None) -> None:
+        """Prints what is said of something, that first, in bold or as `paint` has it; wrapped for people."""
+        first, *others = self.wrapped(head + rest)
+        self.line("\n".join([(paint or self.bold)(head) + first.removeprefix(head), *others]))
+
+    def wrapped(self, text: str) -> list[str]:
+        """The lines of a paragraph on a terminal, broken between words so that a name can be copied; else the text."""
+        if not self.terminal:
+            return [text]
+        import textwrap
+
+        wrapper = textwrap.TextWrapper(subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+        wrapper.width = max(self.width, 20)
+        return wrapper.wrap(text) or [""]
+
     def raw(self, data: bytes) -> None:
         """Writes data as it is."""
         self.stream.flush()
@@ -118,37 +138,44 @@ class Output:
     def note(self, text: str) -> None:
         """Says something that is not data, on stderr."""
         self.stream.flush()
-        print(text.translate(VISIBLE_LINES), file=sys.stderr, flush=True)
+        print(told(text.translate(VISIBLE_LINES), sys.stderr), file=sys.stderr, flush=True)
 
     def table(self, rows: Sequence[Any], columns: Columns, optional: Sequence[str] = ()) -> None:
         """Prints rows under titles: aligned and cut to the width of a terminal, whole and tab-separated elsewhere."""
-        heads = [self.cell(head) for head in columns]
-        lines = [heads, *([self.cell(value_of(row, source)) for source in columns.values()] for row in rows)]
+        lines = self._lines(rows, columns)
         if not self.terminal:
             for line in lines:
                 self.line("\t".join(line))
             return
-        lines = narrowed(lines, self.width, optional)
-        widths = fitted(lines, self.width)
+        lines = laid_out(lines, lambda: self._lines(rows, columns, brief=True), self.width, optional)
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         self.line(self.bold(aligned(lines[0], widths)))
         for line in lines[1:]:
             self.line(aligned(line, widths, self.painted))
 
-    def cell(self, value: Any) -> str:
-        """One value as text."""
+    def _lines(self, rows: Sequence[Any], columns: Columns, *, brief: bool = False) -> Lines:
+        cells = [[self.cell(value_of(row, source), brief=brief) for source in columns.values()] for row in rows]
+        return [[self.cell(head) for head in columns], *cells]
+
+    def cell(self, value: Any, *, brief: bool = False) -> str:
+        """One value as text; a person gets times, also those in sentences, by the clock of this machine.
+
+        `brief` is for a table without room: a time of today then has no date.
+        """
         if value is None or value == "" or value == () or value == []:
             return ABSENT
         if isinstance(value, bool):
             return "yes" if value else "no"
         if isinstance(value, datetime):
-            return local(value) if self.terminal else rfc3339(value)
+            return (briefly(value) if brief else local(value)) if self.terminal else rfc3339(value)
         if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
             value = ", ".join(value)
         if isinstance(value, list | tuple | Mapping):
             value = as_json(value)
         if isinstance(value, float):
             value = f"{value:g}"
-        return str(value).translate(VISIBLE)
+        text = str(value).translate(VISIBLE)
+        return here_in(text) if self.terminal else text
 
     def painted(self, text: str) -> str:
         """The text in the colour of the state it names, if it names one."""
@@ -192,7 +219,7 @@ def value_of(row: Any, source: str | Callable[[Any], Any]) -> Any:
 
 def title(name: str) -> str:
     """`state_history` as a heading: `State history`; abbreviations stay in capitals."""
-    words = [word.upper() if word in ("id", "pid", "url", "rq") else word for word in name.split("_")]
+    words = [word.upper() if word in ("id", "pid", "url", "rq", "rss", "cpu") else word for word in name.split("_")]
     return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
 
 
@@ -210,57 +237,9 @@ def is_block(value: Any) -> bool:
     return isinstance(value, str) and "\n" in value.rstrip()
 
 
-def is_id(text: str) -> bool:
-    """Whether a cell is a whole uuid: its first 8 characters name the same thing."""
-    return len(text) == 36 and text.count("-") == 4 and " " not in text
-
-
-def narrowed(lines: list[list[str]], room: int, optional: Sequence[str]) -> list[list[str]]:
-    """The table without as many of the optional columns as it takes to fit `room` with short ids."""
-    for name in optional:
-        if total(natural_widths(lines, room)) <= room:
-            break
-        place = lines[0].index(name)
-        lines = [[*line[:place], *line[place + 1 :]] for line in lines]
-    return lines
-
-
-def natural_widths(lines: Sequence[Sequence[str]], room: int) -> list[int]:
-    """Column widths with nothing cut but ids, and those only where there is no room for them."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for place, column in enumerate(zip(*lines, strict=True)):
-        if total(widths) > room and len(column) > 1 and all(is_id(text) or text == ABSENT for text in column[1:]):
-            widths[place] = max(NARROWEST, len(column[0]))
-    return widths
-
-
-def fitted(lines: Sequence[Sequence[str]], room: int) -> list[int]:
-    """Column widths that fit `room`: ids give way first, then the widest columns, none below its title or 8."""
-    widths = natural_widths(lines, room)
-    least = [min(width, max(NARROWEST, len(head))) for width, head in zip(widths, lines[0], strict=True)]
-    while total(widths) > room:
-        slack = [width - low for width, low in zip(widths, least, strict=True)]
-        if not max(slack):
-            break
-        widths[max(range(len(widths)), key=lambda place: (slack[place] > 0, widths[place]))] -= 1
-    return widths
-
-
-def total(widths: Iterable[int]) -> int:
-    """The width of a line with two spaces between columns."""
-    return sum(width + 2 for width in widths) - 2
-
-
-def aligned(cells: Sequence[str], widths: Sequence[int], paint: Any = str) -> str:
-    """One line of a table; a cut cell ends in `…`, a cut id is simply shorter."""
-    return "  ".join(paint(cut(text, width).ljust(width)) for text, width in zip(cells, widths, strict=True)).rstrip()
-
-
-def cut(text: str, width: int) -> str:
-    """The text at `width` characters."""
-    if len(text) <= width:
-        return text
-    return text[:NARROWEST] if is_id(text) else text[: width - 1] + ELLIPSIS
+def told(text: str, stream: TextIO) -> str:
+    """A sentence as it is said there: people get its times by the clock of this machine."""
+    return here_in(text) if stream.isatty() else text
 
 
 def visible_line(text: str) -> str:

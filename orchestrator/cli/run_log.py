@@ -31,6 +31,7 @@ def print_line(output: Output, line: LogLine) -> None:
 
         output.line(as_json(line))
     elif output.terminal:
+        tell_day(output, line.timestamp)
         output.line(for_people(line, output.coloured))
     else:
         who = output.cell(line.task or line.logger)
@@ -48,6 +49,15 @@ def print_raw(output: Output, line: LogLine) -> None:
         output.line(visible(line.message, ""))
     else:
         output.raw(line.message.encode("utf-8", "surrogatepass") + b"\n")
+
+
+def tell_day(output: Output, moment: datetime) -> None:
+    """Says on a terminal which day it is, and how far from UTC, before the first time of day, and when that changes."""
+    here = moment.astimezone().isoformat(timespec="minutes")
+    day = f"{here[:10]} {here[16:]}"
+    if output.terminal and day != output.day:
+        output.day = day
+        output.line(f"{LEVEL_COLOURS['DEBUG']}{day}\x1b[0m" if output.coloured else day)
 
 
 def for_people(line: LogLine, coloured: bool) -> str:

@@ -1,5 +1,8 @@
-"""The columns of a list of runs."""
+"""The columns of lists of runs and of the slots that runs hold."""
 
+from typing import Any
+
+from orchestrator.cli.moments import spoken
 from orchestrator.cli.output import Columns
 from orchestrator.cli.values import Reference
 
@@ -18,3 +21,20 @@ RUNS: Columns = {
 }
 LESS_NEEDED = ("End Time", "Attempt", "Start Time", "Agent", "Work Queue")
 RUN = Reference()
+SLOTS: Columns = {
+    "Run ID": "run_id",
+    "Name": "name",
+    "State": "state",
+    "Agent": "agent",
+    "Host": "host",
+    "Since": "since",
+    "Lease Left": lambda slot: lease_in_words(slot),
+}
+
+
+def lease_in_words(slot: Any) -> str | None:
+    """How long a lease lasts, or since when it has ended: the slot is free again soon then."""
+    seconds = slot.lease_left_seconds
+    if seconds is None:
+        return None
+    return spoken(seconds) if seconds >= 0 else f"ended {spoken(-seconds)} ago"

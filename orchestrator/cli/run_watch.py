@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import heapq
+import sys
 import time
 from collections.abc import Iterable
 from datetime import datetime
 
 from orchestrator.cli.failures import CommandError
+from orchestrator.cli.moments import rfc3339
 from orchestrator.cli.output import Output
-from orchestrator.cli.run_log import lines_there, print_line, time_of_day
+from orchestrator.cli.run_log import lines_there, print_line, tell_day, time_of_day
 from orchestrator.client import Client, FlowRun
 from orchestrator.client.values import LogLine, StateMove
 
@@ -69,7 +71,9 @@ def tell(output: Output, event: StateMove | LogLine) -> None:
     """Says a move on stderr, or prints a line on stdout; programs asked for the run alone, and get no lines."""
     if isinstance(event, StateMove):
         why = f"  {output.cell(event.reason)}" if event.reason else ""
-        output.note(f"{time_of_day(event.timestamp)} {event.state}{why}")
+        tell_day(output, event.timestamp)
+        at = time_of_day(event.timestamp) if sys.stderr.isatty() else rfc3339(event.timestamp)
+        output.note(f"{at} {event.state}{why}")
     elif output.form == "text":
         print_line(output, event)
         output.flush()

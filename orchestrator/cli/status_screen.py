@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli.moments import spoken
-from orchestrator.cli.output import Columns, Output, cut
+from orchestrator.cli.output import Columns, Output
+from orchestrator.cli.tables import cut
 
 if TYPE_CHECKING:
     from orchestrator.client.status_values import QueueStatus, Status
@@ -68,11 +69,13 @@ def head_of(output: Output, status: Status, failure: str | None) -> list[str]:
 
 def alarm(output: Output, text: str, command: str | None) -> list[str]:
     """A line that must be seen, and the command that helps: behind it where there is room, else below."""
-    text, command = f"! {output.cell(text)}", output.cell(command) if command else ""
+    lines, command = output.wrapped(f"! {output.cell(text)}"), output.cell(command) if command else ""
     colour, reset = (RED, RESET) if output.coloured else ("", "")
-    if command and len(text) + len(command) + 2 > output.width:
-        return [f"{colour}{cut(text, output.width)}{reset}", f"    {command}"]
-    return [f"{colour}{cut(text, output.width)}{reset}" + (f"  {command}" if command else "")]
+    *above, last = (f"{colour}{line}{reset}" for line in lines)
+    if not command:
+        return [*above, last]
+    beside = not above and len(lines[0]) + 2 + len(command) <= output.width
+    return [f"{last}  {command}"] if beside else [*above, last, f"    {command}"]
 
 
 def redis_text(status: Status) -> str:

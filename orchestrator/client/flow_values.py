@@ -11,7 +11,7 @@ from orchestrator.client.values import FlowRun, Value
 
 @dataclass(frozen=True, kw_only=True)
 class FlowInfo(Value):
-    """A flow as listed: its deployments, the files they load it from, and its newest run."""
+    """A flow as listed: its deployments, the files they load it from, and its last run that was due."""
 
     name: str
     deployments: tuple[str, ...]  # flow/deployment, by name

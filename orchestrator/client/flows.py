@@ -12,9 +12,12 @@ from orchestrator.store.deployments import DeploymentRecord
 from orchestrator.store.names import not_found
 from orchestrator.store.specs import Spec
 from queues.records import Run
+from queues.states import State
 
 RECENT = 10
 """Runs that `inspect` shows."""
+LOOKED_AT = 3
+"""The newest runs of each deployment among which a list seeks the last one."""
 
 
 class FlowVerbs(Access):
@@ -23,13 +26,13 @@ class FlowVerbs(Access):
     def list_flows(self) -> list[FlowInfo]:
         """All flows that have a deployment, by name."""
         flows = by_flow(self.store.deployments.all())
-        newest = self._newest([one for of_flow in flows.values() for one in of_flow], 1)
-        lasts = {flow: newest_of(of_flow, newest) for flow, of_flow in flows.items()}
-        shown = {run.id: run for run in self._listed([run for runs in lasts.values() for run in runs[:1]])}
+        newest = self._newest([one for of_flow in flows.values() for one in of_flow], LOOKED_AT)
+        lasts = {flow: last_of(newest_of(of_flow, newest)) for flow, of_flow in flows.items()}
+        shown = {run.id: run for run in self._listed([run for run in lasts.values() if run is not None])}
         now_us = self._now_us()
         return [
-            FlowInfo(**info(flow, of_flow, shown.get(lasts[flow][0].id) if lasts[flow] else None, now_us))
-            for flow, of_flow in flows.items()
+            FlowInfo(**info(flow, of_flow, shown.get(last.id) if last else None, now_us))
+            for (flow, of_flow), last in zip(flows.items(), lasts.values(), strict=True)
         ]
 
     def get_flow(self, name: str) -> FlowDetail:
@@ -42,10 +45,11 @@ class FlowVerbs(Access):
             hint = "`headgate flow ls` lists those that have a deployment"
             raise not_found("flow", name, flows, hint)
         of_flow, now_us = flows[name], self._now_us()
-        recent = self._listed(newest_of(of_flow, self._newest(of_flow, RECENT))[:RECENT])
+        newest = newest_of(of_flow, self._newest(of_flow, RECENT))[:RECENT]
+        recent, last = self._listed(newest), last_of(newest)
         spec = max(of_flow, key=lambda one: one.updated_us).spec
         return FlowDetail(
-            **info(name, of_flow, next(iter(recent), None), now_us),
+            **info(name, of_flow, next((run for run in recent if last and run.id == last.id), None), now_us),
             path=spec.get("path") or "",
             function=spec.get("function") or "",
             description=spec.get("description"),
@@ -80,6 +84,12 @@ def newest_of(deployments: Sequence[DeploymentRecord], newest: dict[str, list[Ru
     """The runs of some deployments, the newest first."""
     runs = [run for one in deployments for run in newest[one.id]]
     return sorted(runs, key=lambda run: (run.created_us, run.id), reverse=True)
+
+
+def last_of(newest: Sequence[Run]) -> Run | None:
+    """The last run that was due; where there is none, the newest of those to come."""
+    due = (run for run in newest if run.state != State.SCHEDULED or run.attempt)
+    return next(due, next(iter(newest), None))
 
 
 def info(flow: str, deployments: Sequence[DeploymentRecord], last: FlowRun | None, now_us: int) -> dict[str, Any]:

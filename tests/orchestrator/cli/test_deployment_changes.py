@@ -41,7 +41,7 @@ def test_a_preview_says_what_keeps_runs_from_coming(headgate: Headgate, deployed
     assert "`headgate deployment resume score/nightly`" in paused.err and paused.out.count("\n") == 1
     deployed.run_deployment("nightly")
     waiting = headgate("deployment", "preview", "nightly")
-    assert "QUEUED\twork queue default is paused" in waiting.out and "work queue default is paused" in waiting.err
+    assert "Queued\twork queue default is paused" in waiting.out and "work queue default is paused" in waiting.err
     assert "no schedule: it runs when asked to" in headgate("deployment", "preview", "by-hand").err
 
 

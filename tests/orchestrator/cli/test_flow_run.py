@@ -240,4 +240,5 @@ def test_a_terminal_of_any_width_gets_a_table_without_escapes_when_it_is_dumb(
     shown = os.read(master, 10_000).decode()
     os.close(master)
     assert done.returncode == 0 and "\x1b" not in shown and "\t" not in shown
-    assert shown.startswith("ID  ") and (run.id if columns == 200 else run.id[:8]) in shown
+    assert shown.startswith("ID  " if columns == 200 else "Name  ")
+    assert (run.id if columns == 200 else f"{run.name[:7]}…") in shown

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from orchestrator.cli.output import Output, cut, fitted
+from orchestrator.cli.output import Output
 
 ROW = {
     "id": "4f6cb5a2-7a0e-4d54-9d0f-33c5f9f5ad10",
@@ -97,14 +97,24 @@ def test_a_record_shows_its_lists_as_tables() -> None:
     assert stream.getvalue() == "Name\tml\nPaused\tno\n\nChanges\nWho\tWhat\nann\tlimit\n"
 
 
-def test_a_narrow_terminal_shortens_ids_first_and_then_the_widest_text() -> None:
-    lines = [["ID", "Name", "Why"], [str(ROW["id"]), "calm-otter-42", "the work queue is at its limit of two runs"]]
-    assert fitted(lines, 200) == [36, 13, 42]
-    assert fitted(lines, 70) == [8, 13, 42]
-    assert sum(fitted(lines, 40)) + 4 == 40
-    assert fitted(lines, 20) == [8, 8, 8]
+def test_people_get_the_times_in_sentences_by_their_own_clock(capsys: pytest.CaptureFixture[str]) -> None:
+    told = "it is over since 2026-03-01 09:00:00 UTC, 2026-99-01 09:00:00 UTC is no time"
+    Output("text", piped := io.StringIO()).done({}, told)
+    Output("text", terminal := Terminal()).done({}, told)
+    assert piped.getvalue() == told + "\n"
+    assert "09:00:00 UTC, 2026" not in terminal.getvalue() and terminal.getvalue().count("UTC") == 1
+    assert Output("text", Terminal()).cell("2026-03-01T09:00:00Z") == Output("text", Terminal()).cell(ROW["at"])
+    assert Output("text", piped).cell("2026-03-01T09:00:00Z") == "2026-03-01T09:00:00Z"
+    Output("text", terminal).note(told)
+    assert capsys.readouterr().err == told + "\n"
 
 
-def test_a_cut_id_still_names_its_thing_and_a_cut_text_says_so() -> None:
-    assert cut(str(ROW["id"]), 8) == "4f6cb5a2"
-    assert cut("calm-otter-42", 8) == "calm-ot…"
+def test_a_paragraph_is_wrapped_for_people_and_never_within_a_name() -> None:
+    words = ["is late: all slots are taken by", *["direct-budgie-81"] * 9]
+    Output("text", piped := io.StringIO()).paragraph("calm-otter-42", " " + " ".join(words))
+    assert piped.getvalue().count("\n") == 1
+    output = Output("text", terminal := Terminal())
+    output.width, output.coloured = 40, False
+    output.paragraph("calm-otter-42", " " + " ".join(words))
+    lines = terminal.getvalue().splitlines()
+    assert all(len(line) <= 40 for line in lines) and sum(line.count("direct-budgie-81") for line in lines) == 9

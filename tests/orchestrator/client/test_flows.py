@@ -1,8 +1,11 @@
 """The client's verbs on flows."""
 
+from datetime import timedelta
+
 import pytest
 
 from orchestrator.errors import NotFound
+from queues.clock import from_us
 from tests.support.deployments import HOURLY, Worker, spec
 
 SCHEMA = {
@@ -38,6 +41,15 @@ def test_flows_are_listed_by_name_with_their_deployments_and_newest_run(deployed
     assert (score.last_run_id, score.last_run_state) == (first.id, "Completed")
     assert score.next_scheduled_time is not None and train.next_scheduled_time is None
     assert (train.last_run_id, train.last_run_state, train.last_run_time) == (None, None, None)
+
+
+def test_the_last_run_of_a_flow_is_one_that_was_due(deployed, store):
+    tomorrow = from_us(store.scripts.now_us()) + timedelta(days=1)
+    later = deployed.run_deployment("score/nightly", at=tomorrow)
+    assert deployed.list_flows()[0].last_run_id == deployed.get_flow("score").last_run_id == later.id
+    due = deployed.run_deployment("score/nightly")
+    deployed.run_deployment("score/nightly", at=tomorrow)
+    assert deployed.list_flows()[0].last_run_id == deployed.get_flow("score").last_run_id == due.id
 
 
 def test_a_flow_is_shown_with_its_code_parameters_deployments_and_last_runs(deployed):
