@@ -16,7 +16,7 @@ from orchestrator.cli.failures import CommandError
 from orchestrator.cli.frame import group
 from orchestrator.cli.output import Columns, Output, as_json, fields_of
 from orchestrator.cli.run_log import print_line
-from orchestrator.cli.run_rows import LESS_NEEDED, RUNS
+from orchestrator.cli.run_rows import CHANGES, LESS_NEEDED, RUNS
 from orchestrator.cli.values import QUEUE, Reference, Whole
 from orchestrator.errors import NotFound
 from queues.errors import UnknownQueue
@@ -110,8 +110,9 @@ def inspect(output: Output, name: str) -> None:
     if output.form != "text":
         output.json(found)
         return
-    output.record({field: value for field, value in fields_of(found).items() if field != "runs"})
+    output.record({field: value for field, value in fields_of(found).items() if field not in ("runs", "changes")})
     output.section("Runs", found.runs, RUNS, LESS_NEEDED)
+    output.section("Changes", found.changes, CHANGES)
 
 
 @agent.command("drain")

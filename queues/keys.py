@@ -60,6 +60,8 @@ class Keys:
         self.leases = f"{prefix}:leases"
         self.delayed = f"{prefix}:delayed"
         self.agents = f"{prefix}:agents"
+        self.listened = f"{prefix}:listened"
+        """Hash: work queue -> `<when> <agent> <what it was asked, or -> <host>` of the agent that left it last."""
         self.token = f"{prefix}:token"
         self.events = f"{prefix}:events"
         self.changes = f"{prefix}:changes"

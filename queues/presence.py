@@ -69,6 +69,17 @@ class Agent:
         return self.state != LOST
 
 
+@dataclass(frozen=True, kw_only=True)
+class Left:
+    """The agent that left a work queue last, or was forgotten; `at_us` is when it was heard of."""
+
+    name: str
+    host: str
+    at_us: int
+    request: str | None
+    """What an operator had asked it to do."""
+
+
 LOST = "lost"
 CLOCK = "clock"
 """What a heartbeat names the clock of its machine, in microseconds."""
@@ -162,6 +173,17 @@ class Presence:
         """Give the ids of the runs an agent holds."""
         runs = self._scripts.ask(lambda client: client.smembers(self._scripts.keys.agent_runs(name)))
         return sorted(run.decode() for run in runs)
+
+    def last(self, queue: str) -> Left | None:
+        """Say which agent listened to a work queue last, of those that are not listed any more."""
+        key = self._scripts.keys.listened
+        found = self._scripts.ask(lambda client: client.hget(key, queue)) or b""
+        at, _, rest = found.decode("utf-8", "replace").partition(" ")
+        name, _, rest = rest.partition(" ")
+        request, _, host = rest.partition(" ")
+        if not name:
+            return None
+        return Left(name=name, host=host, at_us=whole(at), request=None if request in ("-", "") else request)
 
     def request(self, name: str, request: Request, *, actor: str) -> None:
         """Ask an agent to `drain` (end when its runs have ended) or `stop`; UnknownAgent with the nearest name."""

@@ -6,12 +6,11 @@ from orchestrator.cli.access import client
 from orchestrator.cli.confirm import DRY_RUN, YES, confirm
 from orchestrator.cli.frame import group
 from orchestrator.cli.output import Columns, Output, fields_of
-from orchestrator.cli.run_rows import SLOTS
+from orchestrator.cli.run_rows import CHANGES, SLOTS
 from orchestrator.cli.values import LIMIT, QUEUE
 
 TAG = QUEUE
 LIMITS: Columns = {"Tag": "tag", "Concurrency Limit": "concurrency_limit", "Running": "running", "Parked": "parked"}
-CHANGES: Columns = {"At": "at", "Who": "who", "What": "what", "Old": "old", "New": "new"}
 
 
 @group("concurrency-limit", "How many runs that carry a tag may execute at once.")

@@ -1,4 +1,4 @@
-"""The columns of lists of runs and of the slots that runs hold."""
+"""The columns of lists of runs, of the slots that runs hold, and of what operators changed."""
 
 from typing import Any
 
@@ -30,6 +30,7 @@ SLOTS: Columns = {
     "Since": "since",
     "Lease Left": lambda slot: lease_in_words(slot),
 }
+CHANGES: Columns = {"At": "at", "Who": "who", "What": "what", "Old": "old", "New": "new"}
 
 
 def lease_in_words(slot: Any) -> str | None:

@@ -27,6 +27,7 @@ class AgentVerbs(Access):
             started_time=from_us(agent.registered_us) if agent.registered_us else None,
             version=agent.info.get("version"),
             runs=tuple(self._listed([run for run in held if run is not None])),
+            changes=tuple(views.change(change) for change in self.store.changes.of(f"agent:{agent.name}")),
         )
 
     def drain_agent(self, ref: str) -> AgentInfo:

@@ -36,6 +36,10 @@ class Around:
         """The live agents that pull from a queue."""
         return [agent for agent in self.agents.values() if queue in agent.queues and agent.state != LOST]
 
+    def answering(self, queue: str) -> list[AgentInfo]:
+        """Those of them that were heard of as one that is well is."""
+        return [agent for agent in self.listening(queue) if self.silence_us(agent) <= SILENT_US]
+
     def silence_us(self, agent: AgentInfo) -> int:
         """For how long nothing was heard of an agent."""
         return self.now_us - to_us(agent.last_heartbeat)
@@ -54,6 +58,17 @@ class Alone:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LastAgent:
+    """The agent that listened to a work queue last: when it was heard of, and who had asked it to end."""
+
+    name: str
+    host: str
+    at_us: int
+    ended: bool  # it said goodbye, or was forgotten
+    asked: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Scene:
     """One run in its surroundings. What costs a reading of its own is left out for the rows of a list."""
 
@@ -69,6 +84,7 @@ class Scene:
     timeout_seconds: float | None = None
     alone: Alone | None = None
     lease_us: int | None = None  # until its lease ends
+    last_agent: LastAgent | None = None  # of its queue, where none listens
 
     @property
     def queue(self) -> WorkQueue | None:

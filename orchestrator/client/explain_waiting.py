@@ -10,7 +10,6 @@ from orchestrator.errors import command
 from orchestrator.store.runs import deployment_of
 from queues.clock import SECOND_US, to_us
 from queues.keys import queue_limit
-from queues.presence import LOST
 from queues.records import Run
 from queues.states import State
 
@@ -35,8 +34,10 @@ def waiting(scene: Scene) -> Iterator[Reason]:
             command=command("work-queue", "create", scene.run.queue),
         )
         return
-    obstacles = [*of_installation(scene), *of_limits(scene), *of_agents(scene)]
-    yield from obstacles or [startable(scene)]
+    limits, agents = list(of_limits(scene)), list(of_agents(scene))
+    # Slots come free by themselves, agents do not.
+    of_this_run = [*limits, *agents] if scene.around.listening(queue.name) else [*agents, *limits]
+    yield from [*of_installation(scene), *of_this_run] or [startable(scene)]
 
 
 def of_installation(scene: Scene) -> Iterator[Reason]:
@@ -168,9 +169,12 @@ def runs(count: int) -> str:
 def of_agents(scene: Scene) -> Iterator[Reason]:
     """What keeps every live agent from taking the run; nothing when one of them may."""
     queue = scene.run.queue
-    live = scene.around.listening(queue)
-    if not live:
+    if not scene.around.listening(queue):
         yield no_agent(scene)
+        return
+    live = scene.around.answering(queue)
+    if not live:
+        yield silent_agents(scene)
         return
     if scene.run.alone == "wanted" and (alone := to_be_alone(scene, live)):
         yield alone
@@ -195,18 +199,24 @@ def of_agents(scene: Scene) -> Iterator[Reason]:
 
 def no_agent(scene: Scene) -> Reason:
     """No live agent listens; who did last, and when."""
-    queue, around = scene.run.queue, scene.around
-    gone = [agent for agent in around.agents.values() if queue in agent.queues and agent.state == LOST]
+    queue, last = scene.run.queue, scene.last_agent
     text = f"no live agent listens to {queue}"
-    if gone:
-        last = max(gone, key=lambda agent: agent.last_heartbeat)
-        text += f"; the last was {last.name} on {last.host}, heard of {seconds_text(around.silence_us(last))} ago"
-    return Reason(
-        code="no-agent",
-        text=text,
-        brief=f"no agent listens to {queue}",
-        command=command("agent", "start", "-q", queue),
-    )
+    if last is not None:
+        when = seconds_text(scene.around.now_us - last.at_us)
+        text += f"; the last was {last.name} on {last.host}, " + ("which ended" if last.ended else "heard of")
+        text += f" {when} ago" + (f", asked to {last.asked}" if last.asked else "")
+    start = command("agent", "start", "-q", queue)
+    return Reason(code="no-agent", text=text, brief=f"no agent listens to {queue}", command=start)
+
+
+def silent_agents(scene: Scene) -> Reason:
+    """All agents that listen may be dead or cut off; each counts as lost when its leases have ended."""
+    queue, around = scene.run.queue, scene.around
+    silent = [(agent, seconds_text(around.silence_us(agent))) for agent in around.listening(queue)]
+    text = ", ".join(f"{agent.name} on {agent.host} for {since}" for agent, since in silent)
+    text = f"no agent that listens to {queue} has been heard of: {text}; each may be dead or cut off"
+    brief = "agents are silent: " + ", ".join(f"{agent.name} {since}" for agent, since in silent)
+    return Reason(code="agents-silent", text=text, brief=brief, command=command("agent", "start", "-q", queue))
 
 
 def no_code(scene: Scene, lacking: Mapping[str, str], *, alone: bool, start: str) -> Reason:
@@ -243,7 +253,7 @@ def to_be_alone(scene: Scene, live: Sequence[AgentInfo]) -> Reason | None:
 
 def startable(scene: Scene) -> Reason:
     """Nothing is in its way but the runs before it."""
-    live = scene.around.listening(scene.run.queue)
+    live = scene.around.answering(scene.run.queue)
     names = ", ".join(f"{agent.name} on {agent.host}" for agent in live)
     since = scene.around.now_us - max(scene.run.due_us, scene.run.created_us)
     if scene.ahead:

@@ -85,8 +85,9 @@ class AgentInfo(Value):
 
 @dataclass(frozen=True, kw_only=True)
 class AgentDetail(AgentInfo):
-    """An agent with the runs it holds."""
+    """An agent with the runs it holds, and what it was asked to do; that under its name, also before it started."""
 
     started_time: datetime | None
     version: str | None
     runs: tuple[FlowRun, ...]
+    changes: tuple[Change, ...]  # newest first

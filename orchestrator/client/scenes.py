@@ -5,7 +5,7 @@ from typing import Any
 
 from orchestrator.client import views
 from orchestrator.client.explain import why
-from orchestrator.client.explain_values import Alone, Around, Scene
+from orchestrator.client.explain_values import Alone, Around, LastAgent, Scene
 from orchestrator.client.explain_waiting import limits_in_order, missing_code
 from orchestrator.client.values import Change, FlowRun, SlotHolder
 from orchestrator.store import Store
@@ -13,7 +13,7 @@ from orchestrator.store.deployments import revision_of
 from orchestrator.store.leader import read_leader
 from orchestrator.store.runs import deployment_id_of
 from orchestrator.store.specs import Spec
-from queues.clock import from_us, score_us
+from queues.clock import from_us, score_us, to_us
 from queues.errors import BadPayload, NewerSchema
 from queues.keys import queue_limit
 from queues.records import Run, whole
@@ -135,7 +135,27 @@ def scene_of(store: Store, run: Run, late_us: int) -> Scene:
         timeout_seconds=spec.get("timeout_seconds") if spec else None,
         alone=alone_of(store, run) if waits and run.alone == "wanted" else None,
         lease_us=lease_of(store, run, around.now_us) if run.state in HELD else None,
+        last_agent=last_agent(store, around, run.queue) if waits and not around.listening(run.queue) else None,
     )
+
+
+def last_agent(store: Store, around: Around, queue: str) -> LastAgent | None:
+    """Who listened to a queue last: one that is lost and still listed, or one that has left."""
+    found = [
+        LastAgent(name=one.name, host=one.host, at_us=to_us(one.last_heartbeat), ended=False)
+        for one in around.agents.values()
+        if queue in one.queues
+    ]
+    left = store.presence.last(queue)
+    if left is not None:
+        asked = left.request and f"{left.request} by {asked_by(store, left.name)}"
+        found.append(LastAgent(name=left.name, host=left.host, at_us=left.at_us, ended=True, asked=asked))
+    return max(found, key=lambda one: one.at_us, default=None)
+
+
+def asked_by(store: Store, agent: str) -> str:
+    """Who asked an agent to end, as long as that is on record."""
+    return next((change.actor for change in store.changes.of(f"agent:{agent}", 1)), "somebody")
 
 
 def holders_of(store: Store, limit: str, most: int | None = HOLDERS_SHOWN) -> tuple[SlotHolder, ...]:

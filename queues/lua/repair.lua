@@ -104,13 +104,7 @@ end
 local function forget_agents()
   for _, name in ipairs(call('ZRANGEBYSCORE', P .. 'agents', '-inf', us(NOW - A.forget_us), 'LIMIT', 0, 10)) do
     if call('EXISTS', P .. 'agentruns:' .. name) == 0 then
-      local worker = P .. 'rq:worker:' .. name
-      for _, queue in ipairs(split(call('HGET', P .. 'agent:' .. name, 'queues') or '')) do
-        call('SREM', P .. 'rq:workers:' .. queue, worker)
-      end
-      call('SREM', P .. 'rq:workers', worker)
-      call('ZREM', P .. 'agents', name)
-      call('DEL', P .. 'agent:' .. name, P .. 'wake:' .. name, worker)
+      strike(name, tonumber(call('ZSCORE', P .. 'agents', name)))
       note('agents', 1)
     end
   end

@@ -245,6 +245,21 @@ local function forget_revert(limit)
   call('HDEL', P .. 'reverts_to', limit)
 end
 
+-- Take an agent off every list. Of each queue it was the last, until another leaves: `<when it was heard of> <its name> <what it
+-- was asked to do, or -> <host>`.
+local function strike(agent, at)
+  local key, worker = P .. 'agent:' .. agent, P .. 'rq:worker:' .. agent
+  local queues, host, request = unpack(call('HMGET', key, 'queues', 'host', 'request'))
+  local last = us(at) .. ' ' .. agent .. ' ' .. (request or '-') .. ' ' .. (host or '')
+  for _, queue in ipairs(split(queues or '')) do
+    call('SREM', P .. 'rq:workers:' .. queue, worker)
+    if queue == DEFAULT_QUEUE[1] or call('SISMEMBER', P .. 'queues', queue) == 1 then call('HSET', P .. 'listened', queue, last) end
+  end
+  call('SREM', P .. 'rq:workers', worker)
+  call('ZREM', P .. 'agents', agent)
+  call('DEL', key, worker, P .. 'wake:' .. agent)
+end
+
 -- Whether the pair (A.token, A.claim) owns the run.
 local function owned(run)
   return run and HELD[run.state] and run.token == us(A.token) and run.claim == A.claim

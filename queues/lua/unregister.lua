@@ -2,8 +2,7 @@
 -- KEYS[1] prefix
 -- ARGV[1] agent, instance, reason
 -- Returns left (false: the name belongs to another instance by now, and nothing was changed), released (ids).
-local key, worker = P .. 'agent:' .. A.agent, P .. 'rq:worker:' .. A.agent
-if call('HGET', key, 'instance') ~= A.instance then return done({left = false, released = {}}) end
+if call('HGET', P .. 'agent:' .. A.agent, 'instance') ~= A.instance then return done({left = false, released = {}}) end
 
 even_when_full()
 local released = {}
@@ -15,8 +14,6 @@ for _, id in ipairs(call('SMEMBERS', P .. 'agentruns:' .. A.agent)) do
   end
 end
 unidle(A.agent, call('GET', P .. 'idling:' .. A.agent) or '')
-for _, queue in ipairs(split(call('HGET', key, 'queues') or '')) do call('SREM', P .. 'rq:workers:' .. queue, worker) end
-call('SREM', P .. 'rq:workers', worker)
-call('ZREM', P .. 'agents', A.agent)
-call('DEL', key, worker, worker .. ':executions', P .. 'agentruns:' .. A.agent, P .. 'wake:' .. A.agent)
+strike(A.agent, NOW)
+call('DEL', P .. 'rq:worker:' .. A.agent .. ':executions', P .. 'agentruns:' .. A.agent)
 return done({left = true, released = released})

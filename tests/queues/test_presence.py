@@ -120,14 +120,28 @@ def test_an_old_instance_can_not_unregister_its_successor(presence):
     assert presence.get("a1").instance == "two"
 
 
-def test_an_agent_that_left_leaves_no_key_behind(floor, presence):
+def test_an_agent_that_left_leaves_no_key_of_its_own_behind(floor, presence):
     before = set(floor.redis.keys())
     register(presence)
     floor.claim_ids()
     presence.request("a1", "drain", actor="user:ann")
     presence.unregister("a1", "one")
     left = {key.decode() for key in set(floor.redis.keys()) - before}
-    assert left == {"{headgate}:changes", "{headgate}:rq:queues"}
+    assert left == {"{headgate}:changes", "{headgate}:listened", "{headgate}:rq:queues"}
+
+
+def test_the_agent_that_left_a_queue_last_is_remembered(floor, presence):
+    for name in ("a1", "a2"):
+        presence.register(name, ["default", "no-such-queue"], limit=2, instance="one", identity=ELSEWHERE)
+    assert presence.last("default") is None
+    presence.request("a2", "drain", actor="user:ann")
+    presence.unregister("a1", "one")
+    assert (presence.last("default").name, presence.last("default").request) == ("a1", None)
+    floor.travel(5)
+    presence.unregister("a2", "one")
+    left = presence.last("default")
+    assert (left.name, left.host, left.request) == ("a2", "elsewhere", "drain")
+    assert 0 <= floor.scripts.now_us() - left.at_us < 2_000_000 and presence.last("no-such-queue") is None
 
 
 def test_a_renewal_is_a_heartbeat_and_learns_the_request(floor, presence):

@@ -222,12 +222,14 @@ def test_a_limit_with_room_but_only_parked_runs_offers_one(floor, repair):
 
 
 # ------------------------------------------------------------------ agents
-def test_an_agent_that_died_long_ago_is_forgotten(floor, repair):
+def test_an_agent_that_died_long_ago_is_forgotten_but_not_that_it_listened_last(floor, repair):
     presence = Presence(floor.scripts)
     register(presence)
+    (agent,) = presence.all()
     floor.travel(3601)
     assert repair.repair_once().counts == {"agents": 1}
     assert presence.all() == []
+    assert (presence.last("default").name, presence.last("default").at_us) == (agent.name, agent.seen_us)
     assert not floor.redis.smembers(f"{floor.keys.rq}:workers")
 
 

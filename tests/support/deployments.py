@@ -66,13 +66,15 @@ def utc(*fields: int) -> datetime:
 class Worker:
     """An agent reduced to its calls: registers, claims, confirms, finishes."""
 
-    def __init__(self, store: Store, name: str = "worker", queues: tuple[str, ...] = ("default",)) -> None:
+    def __init__(
+        self, store: Store, name: str = "worker", queues: tuple[str, ...] = ("default",), instance: str = ""
+    ) -> None:
         self.store = store
         self.name = name
         self.queues = queues
         self.claims = Claims(store.scripts, name)
         identity = ProcessIdentity.here()
-        store.presence.register(name, queues, limit=4, instance=str(uuid.uuid4()), identity=identity)
+        store.presence.register(name, queues, limit=4, instance=instance or str(uuid.uuid4()), identity=identity)
 
     def claim(self, count: int = 1) -> list[Claim]:
         """Take runs."""

@@ -27,6 +27,7 @@ if needed() then return done({removed = false}) end
 even_when_full()
 call('SREM', P .. 'queues', A.queue)
 call('HDEL', P .. 'limits', limit)
+call('HDEL', P .. 'listened', A.queue)
 forget_revert(limit)
 call('DEL', key, P .. 'idle:' .. A.queue, P .. 'rq:queue:' .. A.queue)
 call('SREM', P .. 'rq:queues', P .. 'rq:queue:' .. A.queue)

@@ -27,8 +27,34 @@ def test_a_run_without_an_agent_names_the_queue_and_who_listened_last(deployed, 
     Worker(store, "ant")
     store.travel(100_000_000)
     (reason,) = deployed.explain(run.id).reasons
-    assert "the last was ant on" in reason.text
+    assert "the last was ant on" in reason.text and reason.text.endswith("heard of 1 min 40 s ago")
     assert reason.command == "headgate agent start -q default"
+
+
+def test_an_agent_that_left_is_named_with_who_asked_it_to(deployed, store):
+    run = deployed.run_deployment("nightly")
+    Worker(store, "old", instance="1")
+    Worker(store, "bee", instance="2")
+    store.presence.unregister("old", "1")
+    store.travel(60_000_000)
+    deployed.drain_agent("bee")
+    store.presence.unregister("bee", "2")
+    store.travel(120_000_000)
+    (reason,) = deployed.explain(run.id).reasons
+    left = f"the last was bee on {socket.gethostname()}, which ended 2 min ago, asked to drain by ada@lab"
+    assert reason.text == f"no live agent listens to default; {left}"
+
+
+def test_a_run_whose_agents_are_all_silent_does_not_start_at_once(deployed, store):
+    run = deployed.run_deployment("nightly")
+    Worker(store, "bee")
+    silence(store, "bee", 20)
+    (reason,) = deployed.explain(run.id).reasons
+    assert (reason.code, reason.brief) == ("agents-silent", "agents are silent: bee 20 s")
+    Worker(store, "cow")
+    assert (
+        deployed.explain(run.id).reasons[0].text.endswith(f"it starts at once on one of cow on {socket.gethostname()}")
+    )
 
 
 def test_a_paused_queue_is_named_first(deployed):

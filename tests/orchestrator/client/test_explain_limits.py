@@ -19,6 +19,7 @@ def test_a_full_queue_names_the_holders_their_host_since_when_and_the_runs_ahead
     deployed.run_deployment("nightly")
     run = deployed.run_deployment("nightly")
     store.travel(200_000_000)
+    Worker(store, "bee")
     told = deployed.explain(run.id)
     host = socket.gethostname()
     assert [(one.run_id, one.host) for one in told.holders] == [(holder.id, host)]
@@ -27,6 +28,16 @@ def test_a_full_queue_names_the_holders_their_host_since_when_and_the_runs_ahead
     assert told.summary.endswith("; 1 run in line before it")
     assert deployed.get_flow_run(run.id).why == "work queue default is full (1/1), 1 run before it"
     assert told.reasons[0].command == "headgate work-queue set-concurrency-limit default 2"
+
+
+def test_a_queue_without_an_agent_comes_before_limits_which_free_themselves(deployed, store):
+    store.limits.set("tag:ml", 1, "ada")
+    start_one(deployed, store)
+    deployed.create_work_queue("alone")
+    deployed.set_work_queue("nightly", "alone")
+    run = deployed.run_deployment("nightly")
+    assert [reason.code for reason in deployed.explain(run.id).reasons[:2]] == ["no-agent", "limit-full"]
+    assert deployed.get_flow_run(run.id).why == "no agent listens to alone"
 
 
 @pytest.mark.parametrize("limit", ["deployment", "tag:ml"])

@@ -99,13 +99,15 @@ def test_a_deleted_queue_leaves_nothing_and_can_be_made_anew(client, store):
     client.create_work_queue("ml", limit=4)
     client.set_concurrency_limit("ml", 6, lasts_seconds=60)
     Worker(store, "ant", ("ml",)).claim()
+    Worker(store, "bee", ("ml",), "1")
+    store.presence.unregister("bee", "1")
     assert client.delete_work_queue("ml", dry_run=True).listening_agents == ("ant",)
     assert client.delete_work_queue("ml").name == "ml"
     with pytest.raises(UnknownQueue):
         client.get_work_queue("ml")
     left = [key for key in store.scripts.redis.scan_iter() if b":ml" in key]
     assert left == [b"{headgate}:rq:workers:ml"], "its agent is there still, also for rq tools"
-    assert not store.scripts.redis.exists(store.keys.reverts, store.keys.reverts_to)
+    assert not store.scripts.redis.exists(store.keys.reverts, store.keys.reverts_to, store.keys.listened)
     client.create_work_queue("ml")
     shown = client.get_work_queue("ml")
     assert shown.concurrency_limit is None and [change.what for change in shown.changes[:2]] == ["created", "deleted"]
