@@ -23,6 +23,7 @@ from queues.errors import UnknownQueue
 
 if TYPE_CHECKING:
     from orchestrator.client import Client
+    from orchestrator.client.queue_values import AgentInfo
     from orchestrator.config import Settings
     from orchestrator.store.run_logs import LogRecord
 
@@ -40,7 +41,7 @@ AGENTS: Columns = {
 }
 
 
-@group("agent", "The process that pulls runs and launches each in a subprocess.")
+@group("agent", "The process that pulls runs and launches each.")
 def agent() -> None:
     """The group itself does nothing."""
 
@@ -122,6 +123,7 @@ def drain(output: Output, name: str) -> None:
     with client() as opened:
         asked = opened.drain_agent(name)
     output.done(asked, f"Asked agent {asked.name} on {asked.host} to drain: {asked.running} running go on to their end")
+    warn_if_lost(output, asked)
 
 
 @agent.command("stop")
@@ -133,6 +135,16 @@ def stop(output: Output, name: str) -> None:
     output.done(
         asked, f"Asked agent {asked.name} on {asked.host} to stop: {asked.running} running go back to their queues"
     )
+    warn_if_lost(output, asked)
+
+
+def warn_if_lost(output: Output, asked: AgentInfo) -> None:
+    """Says that an agent may never learn what it was asked."""
+    from queues.presence import LOST
+
+    if asked.state == LOST:
+        since = output.cell(asked.last_heartbeat)
+        output.note(f"Warning: it has not been heard of since {since}, and learns it only if it comes back")
 
 
 def run_here(output: Output, name: str, parameters: Mapping[str, Any], env: Mapping[str, str]) -> None:

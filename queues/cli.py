@@ -150,9 +150,12 @@ def set_concurrency_limit(output: Output, name: str, limit: int, lasts: float | 
     with client() as opened:
         queue = opened.set_concurrency_limit(name, limit, lasts_seconds=lasts)
         then = opened.get_work_queue(name).limit_then if queue.limit_until else None
+        unattended = queue.limit_until and not opened.scheduler().leads
     ends = f"until {output.cell(queue.limit_until)}, then {limit_in_words(then)}; " if queue.limit_until else ""
     told = f"Work queue {queue.name}: at most {queue.concurrency_limit} at once, {ends}{queue.running} running now"
     output.done(queue, told)
+    if unattended:
+        output.note("Warning: no scheduler is running, which sets it back; `headgate scheduler start`")
     if lasts and not queue.limit_until:
         output.note(f"This is its limit anyway: nothing changes in {spoken(lasts)}.")
 

@@ -16,7 +16,7 @@ ROWS: Columns = {"Setting": "name", "Value": "value", "Origin": "origin", "What 
 LONGEST_VALUE = 64 * 1024
 
 
-@group("config", "Settings: what holds here, and where each value comes from.")
+@group("config", "Settings: what holds here, and where each is from.")
 def config() -> None:
     """The group itself does nothing."""
 

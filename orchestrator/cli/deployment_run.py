@@ -69,6 +69,8 @@ def run(
         if passed:
             output.note(f"Warning: {output.cell(at)} has passed, so it is due at once")
         warn_of_secrets(output, env)
+        if at and not passed and not opened.scheduler().leads:
+            output.note("Warning: no scheduler is running, which puts it on its queue; `headgate scheduler start`")
         say_what_is_missing(output, opened, made.work_queue)
         if watch:
             from orchestrator.cli.run_watch import follow_to_the_end

@@ -40,7 +40,7 @@ SAID_BELOW = ("deployments", "deployment_details", "paths", "recent_runs", *LAST
 """Fields of a flow that the tables below the first lines show."""
 
 
-@group("flow", "What there is to run: code, parameters, deployments, last runs.")
+@group("flow", "What there is to run: code, parameters, last runs.")
 def flow() -> None:
     """The group itself does nothing."""
 

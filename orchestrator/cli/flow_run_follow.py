@@ -42,7 +42,11 @@ def logs(output: Output, run: str, follow: bool, tail: int | None, raw: bool, **
         raise CommandError("--raw prints no JSON", exit_code=2, code="usage", field="--raw", hint=hint)
     only = {name: value for name, value in which.items() if value is not None}
     with client() as opened:
-        lines = chosen(opened, opened.flow_run_ids([run])[0], follow, tail, only)
+        (found,) = opened.flow_runs(opened.flow_run_ids([run]))
+        where = f"{found.name} is {found.state_name or found.state}" + (f": {found.why}" if found.why else "")
+        if follow and not found.attempt and output.form == "text":
+            output.note(where)
+        lines = chosen(opened, found.id, follow, tail, only)
         if output.form == "json":
             output.rows(list(lines), {}, empty="")
             return
@@ -53,7 +57,7 @@ def logs(output: Output, run: str, follow: bool, tail: int | None, raw: bool, **
             if follow:
                 output.flush()
     if not count and output.form == "text":
-        output.note("There are no such lines." if only or tail is not None else "There are no lines.")
+        output.note("There are no such lines." if only or tail is not None else f"There are no lines; {where}")
 
 
 def chosen(opened: Client, run: str, follow: bool, tail: int | None, only: dict[str, Any]) -> Iterator[LogLine]:

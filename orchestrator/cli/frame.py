@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 
+LONGEST_HELP = 200
+
+
 def as_output(_context: click.Context, _option: click.Parameter, form: str) -> Output:
     """Turns the text of `-o` into the writer that a command prints with."""
     return Output(form)
@@ -78,6 +81,14 @@ class Group(click.Group):
         if command is None:  # only while completing, where it would be taken for the beginning of a command
             raise click.exceptions.NoSuchCommand(arguments[0], possibilities=known, ctx=context)
         return name, command, rest
+
+    def shell_complete(self, context: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Completes commands with their whole first sentence: click cuts it in the middle."""
+        from click.shell_completion import CompletionItem
+
+        begun = [self.commands[name] for name in self.list_commands(context) if name.startswith(incomplete)]
+        items = [CompletionItem(one.name, help=one.get_short_help_str(LONGEST_HELP)) for one in begun]
+        return [*items, *click.Command.shell_complete(self, context, incomplete)]
 
 
 Group.group_class = Group

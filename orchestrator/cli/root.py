@@ -8,20 +8,20 @@ from orchestrator.cli.frame import LazyGroup
 from orchestrator.cli.values import Reference
 
 PARTS = {
-    "start": ("orchestrator.cli.start:start", "Run everything on this machine: Redis, scheduler, one agent."),
-    "status": ("orchestrator.cli.status:status", "Everything on one screen: queues, agents, late runs, failures."),
+    "start": ("orchestrator.cli.start:start", "Everything on one machine: Redis, scheduler, one agent."),
+    "status": ("orchestrator.cli.status:status", "One screen: queues, agents, late runs, last failures."),
     "deployment": ("orchestrator.cli.deployment:deployment", "Flows with their schedules, parameters and work queue."),
-    "flow": ("orchestrator.cli.flow:flow", "What there is to run: code, parameters, deployments, last runs."),
+    "flow": ("orchestrator.cli.flow:flow", "What there is to run: code, parameters, last runs."),
     "flow-run": ("orchestrator.cli.flow_run:flow_run", "Runs: list, follow, cancel, retry, explain."),
     "work-queue": ("queues.cli:work_queue", "Named queues on Redis, each with a concurrency limit."),
     "concurrency-limit": (
         "orchestrator.cli.concurrency_limit:concurrency_limit",
         "How many runs that carry a tag may execute at once.",
     ),
-    "agent": ("agent.cli:agent", "The process that pulls runs and launches each in a subprocess."),
+    "agent": ("agent.cli:agent", "The process that pulls runs and launches each."),
     "scheduler": ("orchestrator.cli.scheduler:scheduler", "The process that pushes due runs and frees lost ones."),
     "doctor": ("orchestrator.cli.doctor:doctor", "What is wrong with this installation, and what helps."),
-    "config": ("orchestrator.cli.config:config", "Settings: what holds here, and where each value comes from."),
+    "config": ("orchestrator.cli.config:config", "Settings: what holds here, and where each is from."),
     "profile": ("orchestrator.cli.profile:profile", "Named sets of settings, for more than one installation."),
     "completion": (
         "orchestrator.cli.completion:completion",

@@ -145,7 +145,7 @@ def silent_holders(scene: Scene) -> Iterator[Reason]:
             code="holder-silent",
             text=f"{text} its leases end, unless it comes back",
             brief=f"agent {name}, which holds slots, is silent",
-            command=command("agent", "inspect", name),
+            command=command("agent", "inspect", name) if agent else command("agent", "ls"),
         )
     if silent and not around.leader.leads:
         yield no_scheduler(around, "no scheduler is running, which frees the slots of lost agents")

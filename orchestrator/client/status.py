@@ -20,6 +20,7 @@ from orchestrator.client.values import FlowRun, Reason
 from orchestrator.client.views import seconds_text
 from orchestrator.client.work_queues import fields_of
 from orchestrator.errors import command
+from orchestrator.store.leader import Leader, read_leader
 from orchestrator.store.runs import Filter, deployment_of
 from queues.clock import SECOND_US, from_us
 from queues.presence import LOST
@@ -44,7 +45,7 @@ class StatusVerbs(Access):
         return Status(
             at=from_us(around.now_us),
             redis=self._redis(),
-            scheduler=scheduler_status(around),
+            scheduler=scheduler_status(around.leader),
             scheduled=int(self.store.scripts.ask(lambda client: client.zcard(self.store.keys.delayed))),
             queued=sum(queue.queued for queue in queues),
             late=sum(queue.late for queue in queues),
@@ -55,6 +56,10 @@ class StatusVerbs(Access):
             late_runs=tuple(self._late_runs(queues, around.now_us)),
             last_failures=tuple(self._last_failures(around)),
         )
+
+    def scheduler(self) -> SchedulerStatus:
+        """Who leads, as far as it is on record."""
+        return scheduler_status(read_leader(self.store.scripts, self.store.keys, self._now_us()))
 
     def _redis(self) -> RedisStatus:
         server, memory = self.store.scripts.ask_many(lambda pipe: (pipe.info("server"), pipe.info("memory")))
@@ -81,9 +86,8 @@ class StatusVerbs(Access):
         return [failed_run(run, around) for run in newest[:MOST_ROWS]]
 
 
-def scheduler_status(around: Around) -> SchedulerStatus:
-    """Who leads, as far as it is on record."""
-    leader = around.leader
+def scheduler_status(leader: Leader) -> SchedulerStatus:
+    """Who leads, as shown."""
     return SchedulerStatus(
         leads=leader.leads,
         host=leader.host,

@@ -70,6 +70,11 @@ def test_every_kind_of_thing_is_completed(here: None) -> None:
         assert sorted(words(line)) == sorted(names), line
 
 
+def test_a_command_is_told_with_its_whole_first_sentence(here: None) -> None:
+    told = answer("zsh", "headgate concurrency-limit cr")
+    assert told == ["plain", "create\tSet the limit of a tag, anew or over the one before."]
+
+
 def test_what_is_to_be_new_is_not_completed(here: None) -> None:
     for line in ("headgate work-queue create ", "headgate agent start -n ", "headgate profile create "):
         assert words(line) == []

@@ -195,8 +195,9 @@ def test_parameters_come_from_stdin_and_a_run_may_be_for_later(headgate: Headgat
     opened.create_from_spec(spec())
     made = headgate(
         "deployment", "run", "score/nightly", "--params", "-", "--in", "1h", "-o", "json", stdin='{"a": [1]}'
-    ).json()
-    run = opened.get_flow_run(made["id"])
+    )
+    assert "no scheduler is running, which puts it on its queue; `headgate scheduler start`" in made.err
+    run = opened.get_flow_run(made.json()["id"])
     assert (run.state, dict(run.parameters)) == ("SCHEDULED", {"a": [1]})
 
 

@@ -141,10 +141,18 @@ def test_what_can_not_be_is_refused_before_anything_is_connected_to(offline: Hea
         assert said in offline("flow-run", "logs", "x", *words, code=2).err
 
 
-def test_an_empty_log_says_so_on_stderr(headgate: Headgate, deployed: Any) -> None:
+def test_an_empty_log_says_on_stderr_why_the_run_has_written_nothing(headgate: Headgate, deployed: Any) -> None:
     waiting = deployed.run_deployment("score/nightly")
+    where = f"{waiting.name} is Queued: no agent listens to default"
     answer = headgate("flow-run", "logs", waiting.id)
-    assert (answer.out, answer.err) == ("", "There are no lines.\n")
+    assert (answer.out, answer.err) == ("", f"There are no lines; {where}\n")
+    with Terminal(
+        headgate.command(["flow-run", "logs", "-f", waiting.id]),
+        environment=headgate.environment,
+        folder=headgate.folder,
+        columns=200,
+    ) as terminal:
+        terminal.shows(where)
 
 
 @pytest.mark.parametrize("state, code", [pytest.param("COMPLETED", 0, marks=pytest.mark.slow), ("FAILED", 6)])

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.runs import run_name, scheduled_run_id
 from tests.orchestrator.cli.conftest import Headgate
-from tests.support.deployments import NEW_YORK, spec
+from tests.support.deployments import NEW_YORK, Worker, silence, spec
 
 QUEUE_KEYS = ["id", "name", "concurrency_limit", "paused", "priority", "queued", "running", "late", "agents"]
 QUEUE_KEYS += ["limit_until"]
@@ -114,6 +114,15 @@ def test_no_agent_is_an_empty_list_and_an_unknown_one_is_not_found(headgate: Hea
         assert "'nobody'" in headgate("agent", verb, "nobody", code=3).err
 
 
+def test_asking_a_lost_agent_says_that_it_may_never_learn_it(headgate: Headgate, opened: Any, store: Any) -> None:
+    Worker(store, "ant")
+    silence(store, "ant", 100)
+    answer = headgate("agent", "drain", "ant")
+    assert answer.err.startswith("Warning: it has not been heard of since ")
+    (change,) = headgate.json("agent", "inspect", "ant")["changes"]
+    assert (change["what"], change["new"]) == ("request", "drain")
+
+
 def test_an_agent_on_an_unknown_queue_is_refused_and_makes_nothing(
     headgate: Headgate, opened: Any, contents: Any
 ) -> None:
@@ -131,7 +140,9 @@ def test_bad_options_of_an_agent_are_refused_without_redis(offline: Headgate, wo
 
 def test_a_limit_for_a_time_is_shown_with_its_end_and_what_comes_then(headgate: Headgate, opened: Any) -> None:
     opened.create_work_queue("ml", limit=3)
-    told = headgate("work-queue", "set-concurrency-limit", "ml", "6", "--for", "2h").out
+    answer = headgate("work-queue", "set-concurrency-limit", "ml", "6", "--for", "2h")
+    told = answer.out
+    assert answer.err == "Warning: no scheduler is running, which sets it back; `headgate scheduler start`\n"
     (queue,) = [queue for queue in headgate.json("work-queue", "ls") if queue["name"] == "ml"]
     ends = queue["limit_until"].partition(".")[0]
     assert told.startswith(f"Work queue ml: at most 6 at once, until {ends}") and "then at most 3 at once" in told
