@@ -3,8 +3,9 @@
 -- ARGV[1] agent, queues (list), count, claim (id of this claim), lease_us, largest (bytes that parameters may have),
 --         avoid (limits whose runs this agent leaves in line), from (map queue -> place in line to look from)
 -- Returns claims (list of {id, record, deadline, lease_us, parameters?, environment?}), environments (map queue -> its
---         variables), more (stopped early, ask again, with `from`), hold_us, bad, orphans, unreadable (ids of runs that were ended or dropped for what their records hold), stopped
---         (queues that a key of another type stops), newer? (the version that runs or queues left alone need).
+--         variables), more (stopped early, ask again, with `from`), hold_us, bad, orphans, unreadable (ids of runs that were
+--         ended or dropped for what their records hold), stopped (queues that a key of another type stops), newer? (the
+--         version that runs or queues left alone need).
 -- Sent again with the same claim id it answers with the runs of the first call that are still held, and takes no other.
 local LOOKS = 200 -- runs that one call looks at
 local MOST_BYTES = 4194304 -- of parameters in one answer
@@ -269,6 +270,6 @@ if #orphans > 0 then tally('orphan_entries', #orphans) end
 local names = {}
 for i, queue in ipairs(stopped) do names[i] = queue end
 return done({
-  claims = claims, environments = environments(claims), more = more, hold_us = 0, from = more and from or nil, bad = bad, orphans = orphans,
-  unreadable = unreadable, stopped = names, newer = newest,
+  claims = claims, environments = environments(claims), more = more, hold_us = 0, from = more and from or nil,
+  bad = bad, orphans = orphans, unreadable = unreadable, stopped = names, newer = newest,
 })

@@ -1,8 +1,7 @@
 -- set_queue.lua: make a work queue, or change its settings (paused, priority, lease, on_disconnect, description).
 -- KEYS[1] prefix
--- ARGV[1] change (create, set or env), queue, settings (map of texts), limit? (of one that is made), actor; for
---         env: set (map NAME -> value) and unset
---         (list of names), the variables that its runs get, kept in fields `env:NAME`
+-- ARGV[1] change (create, set or env), queue, settings (map of texts), limit? (of one that is made), actor; for env: set (map
+--         NAME -> value) and unset (list of names), the variables that its runs get, kept in fields `env:NAME`
 -- Returns created, changed (for env: the list of names); err unknown_queue for a change of a queue that is not there.
 local key = P .. 'queue:' .. A.queue
 if A.change == 'create' then
