@@ -3,8 +3,8 @@
 from queues.keys import DEFAULT_PREFIX, Keys
 
 KINDS = (
-    *("deployments", "deployment", "revisions", "specs", "schedule", "scheduled", "skips", "due", "scheduler"),
-    *("logs", "log_ages", "log_sizes", "tasks"),
+    *("deployments", "deployment", "revisions", "traits", "specs", "schedule", "scheduled", "skips", "due"),
+    *("scheduler", "logs", "log_ages", "log_sizes", "tasks"),
 )
 """The first words of the keys that this floor keeps; none of them may expire."""
 
@@ -18,6 +18,8 @@ class StoreKeys(Keys):
         """Hash: flow/name -> deployment id."""
         self.revisions = f"{prefix}:revisions"
         """Hash: deployment id -> the last revision given; outlives the deployment, so that no number comes twice."""
+        self.traits = f"{prefix}:traits"
+        """Hash: deployment id -> `flow:…`, `queue:…`, `tag:…` of all its revisions; outlives it, as its runs do."""
         self.due = f"{prefix}:due"
         """Sorted set: deployment id/slug -> when the scheduler looks at this schedule next; the cursor decides."""
         self.leader = f"{prefix}:scheduler"

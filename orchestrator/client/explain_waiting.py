@@ -270,7 +270,8 @@ def startable(scene: Scene) -> Reason:
 
 def missing_code(history: Sequence[Run]) -> dict[str, str]:
     """Agents that gave one of these runs back for want of its code, and have not started one since: what they said."""
-    moves = sorted(((move.at_us, move) for run in history for move in run.history), key=lambda pair: pair[0])
+    claimed = (run for run in history if run.attempt)  # the others have nothing to tell
+    moves = sorted(((move.at_us, move) for run in claimed for move in run.history), key=lambda pair: pair[0])
     said: dict[str, str] = {}
     for _, move in moves:
         kind, _, agent = move.actor.partition(":")

@@ -12,6 +12,7 @@ from orchestrator.keys import StoreKeys
 from orchestrator.store.names import ambiguous, not_found, pick
 from orchestrator.store.schedules import Standing, standings
 from orchestrator.store.specs import LARGEST_SPEC, Spec, checked_spec, stub
+from orchestrator.store.traits import traits_of
 from queues import schemas
 from queues.errors import BadPayload, HeadgateQueueError, NewerSchema
 from queues.limits import OFFER
@@ -104,6 +105,7 @@ class Deployments:
             "digest": hashlib.sha256(text.encode()).hexdigest()[:32],
             "offer": OFFER,
             "actor": actor,
+            "traits": sorted(traits_of(spec)),
             "schedules": [
                 {"slug": placed.slug, "text": placed.text}
                 | ({} if placed.next_us is None else {"next": placed.next_us})

@@ -11,6 +11,7 @@ from orchestrator.store.runs import FlowRuns, deployment_id_of
 from orchestrator.store.schedules import Schedules
 from orchestrator.store.specs import Spec
 from orchestrator.store.tasks import Tasks
+from orchestrator.store.traits import Traits
 from queues.keys import DEFAULT_PREFIX
 from queues.limits import Limits
 from queues.presence import Presence
@@ -41,6 +42,7 @@ class Store:
         self.deployments = Deployments(self.own_scripts, self.keys)
         self.schedules = Schedules(self.own_scripts, self.keys)
         self.runs = FlowRuns(self.own_scripts, self.keys, self.records)
+        self.traits = Traits(self.own_scripts, self.keys)
         self.queue_use = QueueUse(self.own_scripts, self.queues, self.deployments, self.runs)
         self.logs = RunLogs(self.own_scripts, self.keys)
         self.tasks = Tasks(self.own_scripts, self.keys)

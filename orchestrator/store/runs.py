@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from redis import Redis
@@ -33,6 +33,8 @@ NAMES_SEARCHED = 100_000
 class Filter:
     """Which runs to list; what is None does not matter. `after` is the id of the last run of the page before.
 
+    `among` are the ids of all deployments that such runs can be of, if there are few.
+
     They were made at or after `since_us` and before `until_us`; with `by_end` it is their end that lies there.
     """
 
@@ -45,6 +47,7 @@ class Filter:
     until_us: int | None = None
     by_end: bool = False
     after: str | None = None
+    among: tuple[str, ...] | None = None
 
     def packed(self) -> dict[str, Any]:
         """Give what the script page_runs is told beside the sets that it walks through."""
@@ -116,7 +119,11 @@ def deployment_of(run: Run) -> str:
 
 def deployment_id_of(run: Run) -> str:
     """The id of the deployment that a run was made from; derived, so that the record need not hold it."""
-    return deployment_id(run.fields.get("flow", ""), run.fields.get("deployment", ""))
+    return computed_id(run.fields.get("flow", ""), run.fields.get("deployment", ""))
+
+
+computed_id = lru_cache(maxsize=1000)(deployment_id)
+"""A list asks for the id of the same deployment again and again."""
 
 
 class FlowRuns:
@@ -179,14 +186,15 @@ class FlowRuns:
     def _where(self, which: Filter) -> dict[str, Any]:
         """The sets to walk, and what else a run must be: of a state within a deployment by what is shorter to walk."""
         states = [f"runs:{state}" for state in (which.states or tuple(State))]
-        if which.deployment_id is None:
+        among = which.among if which.deployment_id is None else (which.deployment_id,)
+        if among is None:
             return {"sets": states}
-        group = f"group:{deployment_limit(which.deployment_id)}"
+        groups = [f"group:{deployment_limit(one)}" for one in among]
         if which.states is None:
-            return {"sets": [group]}
-        if self._size(states) < self._size([group]):
-            return {"sets": states, "within": group}
-        return {"sets": [group], "states": list(which.states)}
+            return {"sets": groups}
+        if self._size(states) < self._size(groups):
+            return {"sets": states, "within": groups[0] if which.deployment_id else None}
+        return {"sets": groups, "states": list(which.states)}
 
     def _size(self, sets: Iterable[str]) -> int:
         def read(pipe: Any) -> None:

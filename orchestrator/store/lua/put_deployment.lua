@@ -1,8 +1,8 @@
 -- put_deployment.lua: apply a deployment: the last full apply wins, with a revision number; the pause switch stays.
 -- KEYS[1] prefix
 -- ARGV[1] id, name (flow/deployment), queue, spec (JSON), digest, limit (number or nil), offer (parked runs to return at
---   once when the limit rises), actor, schedules: list of {slug, text, next (microseconds or nil)}, base? (the revision that
---   this one was made from: nothing is written when another has been applied since)
+--   once when the limit rises), actor, schedules: list of {slug, text, next (microseconds or nil)}, traits (what runs of it
+--   can be listed by), base? (the revision that this one was made from: nothing is written when another was applied since)
 -- Returns {status = created | updated | unchanged | outdated, revision, paused, before (spec of the revision before, or nil)}.
 -- A schedule whose text is the same keeps its cursor and its next instant; a changed or new one starts after now.
 if not queue_exists(A.queue) then return refuse('unknown_queue', {queue = A.queue}) end
@@ -33,6 +33,14 @@ if status ~= 'unchanged' then
   local queue = old_queue()
   if queue and queue ~= A.queue then changed('deployment:' .. A.id, 'work_queue', queue, A.queue) end
 end
+
+-- Its runs have the traits of whichever revision they were made from.
+local traits, had = split(call('HGET', P .. 'traits', A.id) or ''), {}
+for _, trait in ipairs(traits) do had[trait] = true end
+for _, trait in ipairs(A.traits) do
+  if not had[trait] then traits[#traits + 1] = trait end
+end
+call('HSET', P .. 'traits', A.id, table.concat(traits, '\n'))
 
 set_number('deployment:' .. A.id, A.limit, A.offer)
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from orchestrator.client import selection
 from orchestrator.errors import Invalid, NotFound, RefusedByState
 from orchestrator.store import LogRecord, TaskRecord
 from queues.clock import from_us
@@ -63,6 +64,37 @@ def test_since_is_about_the_end_of_runs_when_only_ended_ones_are_asked_for(deplo
     a_while_ago = now(store) - timedelta(seconds=30)
     assert deployed.list_flow_runs(since=a_while_ago) == []
     assert [one.id for one in deployed.list_flow_runs(states=["FAILED", "CRASHED"], since=a_while_ago)] == [run.id]
+
+
+def test_runs_of_earlier_revisions_and_of_deleted_deployments_are_found_by_tag_queue_and_flow(deployed, store):
+    first = deployed.run_deployment("nightly")
+    deployed.create_work_queue("gpu")
+    deployed.create_from_spec(spec(tags=["new"], work_queue="gpu"))
+    second = deployed.run_deployment("nightly")
+    deployed.create_from_spec(spec(name="other", flow="load"))
+    deployed.delete_deployment("nightly")
+
+    def found(**which):
+        return [run.id for run in deployed.list_flow_runs(**which)]
+
+    assert found(tag="ml") == found(work_queue="default", flow="score") == [first.id]
+    assert found(tag="new") == found(work_queue="gpu") == [second.id]
+    assert (
+        found(flow="score") == [second.id, first.id] and found(tag="ml", work_queue="gpu") == found(flow="load") == []
+    )
+    assert deployed.cancellable(tag="ml").ids == deployed.cancellable(tag="new").ids == ()
+
+
+def test_a_list_of_a_tag_that_no_deployment_has_looks_at_no_run(deployed, store):
+    deployed.run_deployment("nightly")
+    assert selection.filter_of(store, {"tag": "none"}).among == selection.filter_of(store, {"flow": "none"}).among == ()
+    assert deployed.list_flow_runs(tag="none") == deployed.list_flow_runs(flow="none", states=["FAILED"]) == []
+
+
+def test_with_very_many_deployments_of_a_queue_all_runs_are_looked_at(deployed, monkeypatch):
+    monkeypatch.setattr(selection, "FEW", 0)
+    run = deployed.run_deployment("nightly")
+    assert [one.id for one in deployed.list_flow_runs(tag="ml", work_queue="default")] == [run.id]
 
 
 def test_runs_of_a_deleted_deployment_are_still_found_by_its_name(deployed, worker):

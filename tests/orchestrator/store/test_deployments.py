@@ -85,11 +85,11 @@ def test_every_revision_can_be_read_and_a_deployment_made_anew_goes_on_counting(
     assert store.deployments.spec(ID, 1) is None
 
 
-def test_delete_leaves_only_the_revision_counter(store):
+def test_delete_leaves_only_the_revision_counter_and_what_its_runs_are_found_by(store):
     put(store, spec(MINUTELY, concurrency_limit=1))
     assert store.deployments.delete(ID, "ada")
     left = {key.decode().rpartition(":")[2] for key in store.scripts.redis.keys("*")}
-    assert left <= {"revisions", "changes", "default", "queues", "scheduler"}
+    assert left <= {"revisions", "traits", "changes", "default", "queues", "scheduler"}
     assert not store.deployments.delete(ID, "ada")
 
 
