@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ def settings() -> Settings:
     """The settings of this command; what was not understood in them is said on stderr."""
     from orchestrator.config import Settings
 
+    gc.enable()
     loaded = Settings.load()
     warn(loaded.warnings)
     return loaded

@@ -6,6 +6,7 @@ Duties:
 3. A reader that went away (`| head`) is no error; Ctrl-C is 130.
 """
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs `headgate` with `arguments` and exits; with those of its own process (None) that ends at once."""
+    gc.disable()  # what a command loads it keeps; `access.settings` is where it begins to work
     try:
         code = run(list(sys.argv[1:] if arguments is None else arguments))
     except KeyboardInterrupt:

@@ -7,7 +7,7 @@ from typing import Self
 
 from orchestrator.client.agents import AgentVerbs
 from orchestrator.client.deployments import DeploymentVerbs
-from orchestrator.client.doctor.examination import DoctorVerbs
+from orchestrator.client.examine import DoctorVerbs
 from orchestrator.client.flows import FlowVerbs
 from orchestrator.client.limits import TagLimitVerbs
 from orchestrator.client.status import StatusVerbs

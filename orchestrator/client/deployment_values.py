@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +10,6 @@ from orchestrator.client.queue_values import PreviewRun
 from orchestrator.client.values import Change, Value
 
 
-@dataclass(frozen=True, kw_only=True)
 class ScheduleInfo(Value):
     """One schedule of a deployment: its slug, one line of text, and its next instant."""
 
@@ -22,7 +20,6 @@ class ScheduleInfo(Value):
     next_scheduled_time: datetime | None
 
 
-@dataclass(frozen=True, kw_only=True)
 class SkippedInstants(Value):
     """Instants that made no run, recorded as one range with the reason."""
 
@@ -34,7 +31,6 @@ class SkippedInstants(Value):
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class Deployed(Value):
     """Answer of `create_from_specs` for one spec. `name` is `flow/deployment`."""
 
@@ -56,7 +52,6 @@ class Deployed(Value):
     changes: tuple[str, ...]  # names of the spec's fields that differ from the revision before
 
 
-@dataclass(frozen=True, kw_only=True)
 class Deployment(Value):
     """A deployment as listed. `name` is `flow/deployment`, which every verb accepts."""
 
@@ -75,7 +70,6 @@ class Deployment(Value):
     updated_time: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
 class DeploymentDetail(Deployment):
     """A deployment with everything that `inspect` shows."""
 
@@ -97,7 +91,6 @@ class DeploymentDetail(Deployment):
     changes: tuple[Change, ...]  # newest first
 
 
-@dataclass(frozen=True, kw_only=True)
 class DeploymentPreviewRun(PreviewRun):
     """A run of one deployment that waits or will be made; `schedule` is a slug, None for a run made by hand."""
 
@@ -106,7 +99,6 @@ class DeploymentPreviewRun(PreviewRun):
     note: str | None  # what the clock change of that day does to it
 
 
-@dataclass(frozen=True, kw_only=True)
 class DeploymentSwitched(Deployment):
     """Answer of `pause_deployment` and `resume_deployment`; `changed` False: it stood so already."""
 
@@ -115,7 +107,6 @@ class DeploymentSwitched(Deployment):
     skipped_instants: int  # instants since the pause that make no run
 
 
-@dataclass(frozen=True, kw_only=True)
 class DeploymentMoved(Value):
     """Answer of `set_work_queue`. Runs that wait elsewhere are still on another work queue."""
 
@@ -129,7 +120,6 @@ class DeploymentMoved(Value):
     waiting_elsewhere: int
 
 
-@dataclass(frozen=True, kw_only=True)
 class DeploymentDeleted(Value):
     """Answer of `delete_deployment`: its waiting runs were cancelled, held ones go on, finished ones stay listed."""
 

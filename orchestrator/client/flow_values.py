@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from orchestrator.client.values import FlowRun, Value
 
 
-@dataclass(frozen=True, kw_only=True)
 class FlowInfo(Value):
     """A flow as listed: its deployments, the files they load it from, and its last run that was due."""
 
@@ -24,7 +22,6 @@ class FlowInfo(Value):
     last_run_time: datetime | None  # when it started, or is due
 
 
-@dataclass(frozen=True, kw_only=True)
 class FlowParameter(Value):
     """One parameter of a flow."""
 
@@ -34,7 +31,6 @@ class FlowParameter(Value):
     default: Any
 
 
-@dataclass(frozen=True, kw_only=True)
 class FlowDeployment(Value):
     """One deployment of a flow, in short."""
 
@@ -47,7 +43,6 @@ class FlowDeployment(Value):
     code_version: str | None
 
 
-@dataclass(frozen=True, kw_only=True)
 class FlowDetail(FlowInfo):
     """A flow with everything that `inspect` shows; code and parameters are those of the deployment applied last."""
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from orchestrator.client.values import Change, SlotHolder, Value
 
 
-@dataclass(frozen=True, kw_only=True)
 class Slot(SlotHolder):
     """A slot that is taken. Its lease ends at `lease_until` unless the agent renews it; seconds left may be negative.
 
@@ -19,7 +17,6 @@ class Slot(SlotHolder):
     lease_left_seconds: float | None
 
 
-@dataclass(frozen=True, kw_only=True)
 class WorkQueueSlots(Value):
     """The taken slots of a work queue, oldest first. `free` is None without a limit, 0 when more run than it allows."""
 
@@ -31,7 +28,6 @@ class WorkQueueSlots(Value):
     holders: tuple[Slot, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
 class TagLimit(Value):
     """The limit of a tag: how many runs that carry it may be executing at once, over all work queues.
 
@@ -44,7 +40,6 @@ class TagLimit(Value):
     parked: int
 
 
-@dataclass(frozen=True, kw_only=True)
 class TagLimitDetail(TagLimit):
     """The limit of a tag with everything that `inspect` shows."""
 
@@ -53,7 +48,6 @@ class TagLimitDetail(TagLimit):
     changes: tuple[Change, ...]  # newest first
 
 
-@dataclass(frozen=True, kw_only=True)
 class TagLimitSet(TagLimit):
     """Answer of `set_tag_limit`: `status` is created, updated or unchanged, `before` the number before."""
 
@@ -61,7 +55,6 @@ class TagLimitSet(TagLimit):
     before: int | None
 
 
-@dataclass(frozen=True, kw_only=True)
 class WorkQueueCleared(Value):
     """How many runs of a work queue were found waiting, and how many of them were cancelled."""
 
@@ -71,7 +64,6 @@ class WorkQueueCleared(Value):
     cancelled: int
 
 
-@dataclass(frozen=True, kw_only=True)
 class WorkQueueDeleted(Value):
     """A work queue that is gone; `listening_agents` still ask for its runs."""
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from orchestrator.client.values import Change, FlowRun, SlotHolder, Value
 
 
-@dataclass(frozen=True, kw_only=True)
 class WorkQueue(Value):
     """A work queue as listed. `queued` counts every due run that waits, parked ones included.
 
@@ -28,7 +26,6 @@ class WorkQueue(Value):
     limit_until: datetime | None
 
 
-@dataclass(frozen=True, kw_only=True)
 class WorkQueueDetail(WorkQueue):
     """A work queue with everything that `inspect` shows. `limit_then` is what its limit is after `limit_until`."""
 
@@ -44,7 +41,6 @@ class WorkQueueDetail(WorkQueue):
     changes: tuple[Change, ...]  # newest first
 
 
-@dataclass(frozen=True, kw_only=True)
 class WorkQueueEnvironment(Value):
     """Answer of `set_work_queue_env` and `unset_work_queue_env`: the variables there are now, the names changed."""
 
@@ -54,7 +50,6 @@ class WorkQueueEnvironment(Value):
     changed: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
 class PreviewRun(Value):
     """A run that waits on a queue, or that a schedule will make: the id and name are those it has or will get."""
 
@@ -68,7 +63,6 @@ class PreviewRun(Value):
     why: str | None  # why it waits, in short words
 
 
-@dataclass(frozen=True, kw_only=True)
 class AgentInfo(Value):
     """An agent. `state` is what it says of itself, or `lost` when it has been silent for longer than its lease."""
 
@@ -83,7 +77,6 @@ class AgentInfo(Value):
     last_heartbeat: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
 class AgentDetail(AgentInfo):
     """An agent with the runs it holds, and what it was asked to do; that under its name, also before it started."""
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from orchestrator.client.values import Value
 
 
-@dataclass(frozen=True, kw_only=True)
 class RunDeleted(Value):
     """Answer of `delete`: `state` is how the run had ended."""
 
@@ -16,7 +13,6 @@ class RunDeleted(Value):
     state: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class RunOutcome(Value):
     """What became of one of many runs.
 
@@ -32,7 +28,6 @@ class RunOutcome(Value):
     message: str | None
 
 
-@dataclass(frozen=True, kw_only=True)
 class Chosen(Value):
     """Ids of runs that a verb would be done to, in the order in which it is best done.
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from orchestrator.client.queue_values import AgentInfo, WorkQueue
 from orchestrator.client.values import FlowRun, Reason, Value
 
 
-@dataclass(frozen=True, kw_only=True)
 class RedisStatus(Value):
     """The Redis of the installation. Memory is in bytes; without a limit it may use all of the machine's."""
 
@@ -20,7 +18,6 @@ class RedisStatus(Value):
     memory_limit: int | None
 
 
-@dataclass(frozen=True, kw_only=True)
 class SchedulerStatus(Value):
     """The scheduler that leads, or the last that did; standbys are not known by name."""
 
@@ -31,7 +28,6 @@ class SchedulerStatus(Value):
     last_beat: datetime | None
 
 
-@dataclass(frozen=True, kw_only=True)
 class QueueStatus(WorkQueue):
     """A work queue: `state` is ready, full, paused or no agent; `oldest_wait_seconds` is that of the first in line."""
 
@@ -39,14 +35,12 @@ class QueueStatus(WorkQueue):
     oldest_wait_seconds: float | None
 
 
-@dataclass(frozen=True, kw_only=True)
 class AgentStatus(AgentInfo):
     """An agent, and how long ago it was heard of."""
 
     heartbeat_age_seconds: float
 
 
-@dataclass(frozen=True, kw_only=True)
 class FailedRun(Value):
     """A run that failed or crashed, and the first line of why."""
 
@@ -60,7 +54,6 @@ class FailedRun(Value):
     error: str | None
 
 
-@dataclass(frozen=True, kw_only=True)
 class Status(Value):
     """An installation at one moment. Counts are of runs; the lists of runs hold the most urgent only."""
 

@@ -29,7 +29,7 @@ LISTS = (
 )
 """The lists beside that of all runs."""
 RARE = "flow-run ls --tag rare"
-"""No run fits, so all of them are looked at."""
+"""No run fits, of however many."""
 A_TAB = ("completion", "bash", "--line", "headgate flow-run inspect a")
 
 

@@ -52,6 +52,7 @@ LATE = (
     ("orchestrator.sdk", "stdlib pydantic own", "each import costs every flow's start milliseconds"),
     ("orchestrator.process", "stdlib pydantic own", "each import costs every flow's start milliseconds"),
     ("queues.glance", "ssl", "completion, which answers within a fifth of a second, rarely meets TLS"),
+    ("orchestrator.client.examine", "own", "every command would load the doctor, who is seldom called"),
     ("orchestrator.config", "stdlib", "most installations have no settings file: their commands load no TOML parser"),
     ("orchestrator.deployments", "stdlib own", "a flow's file names its deployments: it pays for them at every run"),
     ("orchestrator.flow_runners", "stdlib own", "a flow's file names its deployments: it pays for them at every run"),

@@ -7,7 +7,6 @@ from dataclasses import replace
 from itertools import chain
 from shlex import quote
 
-from orchestrator.client.access import Access
 from orchestrator.client.doctor import fleet, machine, records, server, waiting
 from orchestrator.client.doctor.questions import Questions
 from orchestrator.client.doctor.values import Counted, Examination, ExaminedRedis, Finding, Problem
@@ -21,18 +20,6 @@ from queues.sentinel import Answer
 from queues.server_look import ServerLook, look_at
 
 SCHEMAS = ("run", "queue", "agent", "answer", "deployment", "schedule", "log_batch", "task_run")
-
-
-class DoctorVerbs(Access):
-    """What can be asked of an installation as a whole."""
-
-    def examine(self, settings: Settings | None = None) -> Examination:
-        """Look at Redis, at everybody at work, at what waits, and at this machine; changes nothing.
-
-        `settings` (default: the environment's) say how long leases are and where the home folder is. Raises
-        RedisUnreachable and RedisRefused like any verb: what can not be asked can not be examined.
-        """
-        return examination(self.store, settings or Settings.load(), self._late_us)
 
 
 def examination(store: Store, settings: Settings, late_us: int) -> Examination:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from orchestrator.client.values import Value
 
 
-@dataclass(frozen=True, kw_only=True)
 class Finding(Value):
     """Something worth a word: what it is, where, and the command that changes it or tells more."""
 
@@ -27,7 +25,6 @@ class Note(Finding):
     """Something to know of that needs nobody now."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class ExaminedRedis(Value):
     """The server. `answer_ms` is one round trip; `ahead_seconds` is the clock of this machine, less that of Redis."""
 
@@ -42,7 +39,6 @@ class ExaminedRedis(Value):
     ahead_seconds: float
 
 
-@dataclass(frozen=True, kw_only=True)
 class ExaminedScheduler(Value):
     """The scheduler that leads; `last_beat` is when one was at work last."""
 
@@ -53,7 +49,6 @@ class ExaminedScheduler(Value):
     last_beat: datetime | None
 
 
-@dataclass(frozen=True, kw_only=True)
 class ExaminedAgent(Value):
     """An agent. `ahead_seconds` is its clock at its last heartbeat, less that of Redis; None when it did not say."""
 
@@ -68,7 +63,6 @@ class ExaminedAgent(Value):
     ahead_seconds: float | None
 
 
-@dataclass(frozen=True, kw_only=True)
 class Counted(Value):
     """Something that should not happen: how often it did, and when last (None: by a version that did not note it)."""
 
@@ -77,7 +71,6 @@ class Counted(Value):
     last: datetime | None
 
 
-@dataclass(frozen=True, kw_only=True)
 class ExaminedHome(Value):
     """The home folder on this machine; sizes in bytes. `embedded_redis`: whether its Redis is the one examined."""
 
@@ -87,7 +80,6 @@ class ExaminedHome(Value):
     embedded_redis: bool
 
 
-@dataclass(frozen=True, kw_only=True)
 class Examination(Value):
     """All that was looked at. `healthy` when there is no problem; notes do not count."""
 
