@@ -13,7 +13,7 @@ from copy import copy
 from dataclasses import dataclass
 
 from queues.states import HELD, TERMINAL, State
-from tests.chaos.model_records import Answers, Name, Proof, Record, Records, Refused, ended_under
+from tests.chaos.model_records import SECOND, Answers, Name, Proof, Record, Records, Refused, ended_under
 
 STRIDE = 1 << 20
 """How far tokens jump when Redis returns: none that was lost with the end of its log comes a second time."""
@@ -212,9 +212,9 @@ class Model(Records):
         return name in self.names
 
     # -------------------------------------------------------------- the scheduler and the operator
-    def promote(self) -> int:
-        """Queue delayed runs that are due."""
-        due = [run for run in self.runs.values() if run.state is State.SCHEDULED and run.due <= self.now]
+    def promote(self, leeway: int = 0) -> int:
+        """Queue delayed runs that are due, or will be within the leeway."""
+        due = [run for run in self.runs.values() if run.state is State.SCHEDULED and run.due <= self.now + leeway]
         for run in due:
             run.move(State.QUEUED)
         return len(due)
@@ -227,7 +227,8 @@ class Model(Records):
             return {}
         held = [run for run in self.runs.values() if run.state in HELD]
         for run in held:
-            run.deadline = min(run.deadline, self.now + self.lease_of(run))
+            if run.deadline > self.now + self.lease + SECOND:  # the clock went back
+                run.deadline = self.now + self.lease_of(run)
         return {run.id: self.lose(run) for run in held if run.deadline <= self.now - self.grace}
 
     def beat(self) -> None:

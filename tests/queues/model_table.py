@@ -75,6 +75,7 @@ class Table(RuleBasedStateMachine):
         self.sent: list[tuple[Call, Call]] = []
         self.count = 0
         self.tail: tuple[Model, dict[bytes, bytes | None]]
+        self.latest_return = 0
 
     def set_up(self) -> None:
         """Three queues on an empty Redis that has been greeted."""
@@ -159,6 +160,7 @@ class Table(RuleBasedStateMachine):
         window = WindowLength(lease_seconds=LEASE, grace_seconds=GRACE, hold_seconds=HOLD)
         if self.floor.scripts.call("greet", run_id=run_id, installation="i", **window.arguments())["window"]:
             self.model.returned()
+            self.latest_return = max(self.latest_return, self.model.now)
 
     def beat(self) -> None:
         """A scheduler says that Redis takes writes."""
@@ -175,7 +177,10 @@ class Table(RuleBasedStateMachine):
         self.occurred["jumps of the clock"] += 1
 
     def restart(self) -> None:
-        """Kill -9 of Redis, and a new process on the same files."""
+        """Kill -9 of Redis, and a new process on the same files.
+
+        A return that is lost with the tail and a clock that was set back are not played together: tokens may repeat.
+        """
         self.floor.redis.close()
         before = self.server.pid
         self.server.restart()
@@ -183,7 +188,10 @@ class Table(RuleBasedStateMachine):
         self.floor.redis = self.floor.scripts.redis = self.schedulers.redis = self.server.client()
         wait_until(lambda: not self.floor.redis.info("persistence")["loading"], 10, message="Redis to read its log")
         self.on_time()
+        set_back = self.model.now < self.latest_return
         self.greet()
+        if set_back:
+            self.keep_tail()
         self.occurred["kills of Redis"] += 1
 
     def keep_tail(self) -> None:
@@ -191,9 +199,9 @@ class Table(RuleBasedStateMachine):
         self.tail = self.model.snapshot(), self.floor.dump()
 
     def lose_tail(self) -> None:
-        """Redis returns without the end of its log: everything since `keep_tail` is undone."""
-        now, (self.model, dump) = self.model.now, self.tail
-        self.model.now = now
+        """Redis returns without the end of its log: everything since `keep_tail` is undone, but no token comes again."""
+        now, token, (self.model, dump) = self.model.now, self.model.token, self.tail
+        self.model.now, self.model.token = now, token
         self.floor.redis.flushall()
         for key, value in dump.items():
             if value is not None:

@@ -39,6 +39,7 @@ new_run = st.tuples(
     st.sampled_from([-3, -1, -1, -1, 5, 29]),
     st.sampled_from([("rerun", 99), ("rerun", 2), ("rerun", 1), ("crash", 3)]),
 )
+SUFFERED = ("flush", "sync", "lose tail", "repair", "jump", "kill")
 outcomes = st.sampled_from(
     [
         Outcome(state="COMPLETED"),
@@ -54,12 +55,13 @@ outcomes = st.sampled_from(
 class Game(Verbs):
     """Every verb, every fault. What matters most stands in several rules: each is as likely as any other."""
 
-    @initialize(new=st.lists(new_run, min_size=4, max_size=8), held=st.integers(0, 4))
-    def begin(self, new: list[Any], held: int) -> None:
+    @initialize(new=st.lists(new_run, min_size=4, max_size=8), held=st.integers(0, 4), first=st.sampled_from(SUFFERED))
+    def begin(self, new: list[Any], held: int, first: str) -> None:
         self.set_up()
         self.create_runs(new, known=True, unknown=0)
         self.keep_tail()
         self.claim_and_confirm("a1", held + 1)
+        self.redis_suffers(first, 0)  # so that each occurs, whatever the rules draw
 
     # -------------------------------------------------------------- clients
     @rule(new=st.lists(new_run, min_size=1, max_size=4), known=st.booleans(), unknown=st.integers(0, 19))
@@ -159,7 +161,8 @@ class Game(Verbs):
     @rule(ticks=st.sampled_from([0, 1, 1, 4, 8]))
     def scheduler_passes(self, ticks: int) -> None:
         self.travel(ticks * TICK)
-        self.call(lambda: self.floor.runs.promote().count, lambda: self.model.promote())
+        # Redis' clock is a little ahead of the model's: what was due at this very moment when its try ended is due now.
+        self.call(lambda: self.floor.runs.promote().count, lambda: self.model.promote(TICK // 2))
         self.expire()
 
     @rule(ticks=st.sampled_from([4, 8]))
@@ -192,7 +195,7 @@ class Game(Verbs):
             self.call(*self.some(at, self.sent), again=True)
             self.occurred["calls sent again"] += 1
 
-    @rule(what=st.sampled_from(["flush", "flush", "sync", "lose tail", "repair", "jump", "kill"]), at=which)
+    @rule(what=st.sampled_from(SUFFERED), at=which)
     def redis_suffers(self, what: str, at: int) -> None:
         match what:
             case "flush":

@@ -92,6 +92,31 @@ def test_new_tokens_are_far_above_lost_ones(floor):
     assert floor.start("r2").token > before + 1_000_000
 
 
+def test_new_tokens_are_above_those_of_a_return_that_was_lost_itself(floor):
+    greet(floor, "one")
+    floor.make("r1")
+    before = floor.dump()
+    greet(floor, "two")
+    floor.travel(2.1)
+    (lost,) = floor.claim()
+    lose_tail(floor, before)
+    greet(floor, "three")
+    floor.travel(2.1)
+    (claim,) = floor.claim()
+    assert (claim.run_id, claim.token > lost.token) == (lost.run_id, True)
+
+
+def test_new_tokens_are_above_lost_ones_when_the_clock_was_set_back(floor):
+    greet(floor, "one")
+    greet(floor, "two")
+    floor.travel(2.1)
+    before = floor.start("r1").token
+    floor.travel(-3600)
+    greet(floor, "three")
+    floor.travel(2.1)
+    assert floor.start("r2").token > before + 1_000_000
+
+
 def test_a_renewal_takes_back_a_run_whose_claim_was_lost(floor):
     greet(floor, "one")
     floor.make("r1", "r2")
