@@ -22,6 +22,7 @@ FLOORS = {
     "orchestrator.deploy_file": 1,
     "orchestrator.flow_runners": 1,
     "orchestrator.config": 1,
+    "orchestrator.bundles": 1,
     "orchestrator.errors": 1,
     "orchestrator.keys": 2,
     "orchestrator.store": 2,
