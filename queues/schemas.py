@@ -21,7 +21,9 @@ AGENT = 1
 ANSWER = 1
 """A kept answer to a call."""
 DEPLOYMENT = 1
-"""A deployment and the specs of its revisions."""
+"""A deployment: its name, its revision, its times."""
+SPEC = 2
+"""The spec of a revision of a deployment. 2: its code is not at its path, or it has needs that are new then."""
 SCHEDULE = 1
 """The stored text of a schedule."""
 LOG_BATCH = 1

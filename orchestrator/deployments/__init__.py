@@ -21,6 +21,17 @@ if TYPE_CHECKING:
 DEFAULT_QUEUE = "default"
 
 
+class GitRepository:
+    """Code of a deployment that each machine fetches: a repository's address, and one commit of it, all 40 digits."""
+
+    def __init__(self, url: str, commit: str) -> None:
+        self.url = url
+        self.commit = commit
+
+    def __repr__(self) -> str:
+        return f"GitRepository({self.url!r}, {self.commit!r})"
+
+
 class DeploymentSpec:
     """One deployment, created or updated by `headgate deployment create FILE` under the name `flow/name`.
 
@@ -29,7 +40,8 @@ class DeploymentSpec:
     `concurrency_limit` caps the runs of this deployment at once, whatever its `work_queue` allows. `retries`,
     `retry_delay_seconds` and `timeout_seconds` replace those of the flow. `on_lost` says what becomes of a run whose
     machine is lost: "rerun" (at most `max_lost` times) or "crash". `max_waiting` is how many scheduled runs may wait
-    to start; further instants are skipped.
+    to start; further instants are skipped. `source` says how the code comes to the machines that run it: "bundle"
+    (packed and sent along), "path" (it is at the same path everywhere: a shared disk, an image) or a GitRepository.
     """
 
     def __init__(
@@ -53,6 +65,7 @@ class DeploymentSpec:
         max_lost: int = 3,
         max_waiting: "int | None" = None,
         description: "str | None" = None,
+        source: "str | GitRepository | None" = None,
         **unknown: object,
     ) -> None:
         self.flow = flow
@@ -73,6 +86,7 @@ class DeploymentSpec:
         self.max_lost = max_lost
         self.max_waiting = max_waiting
         self.description = description
+        self.source = source
         if not context.in_flow_process:
             from orchestrator.deployments.declared import declare
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from orchestrator.deployments import DeploymentSpec
+from orchestrator.deployments import DeploymentSpec, code
 from orchestrator.errors import InvalidDeployment, did_you_mean, expected, shown
 from orchestrator.flow_runners import SubprocessFlowRunner
 from orchestrator.schedules import Schedule
@@ -28,8 +28,8 @@ LONGEST_DESCRIPTION = 4096
 
 # What other versions of this interface took, and what to write here.
 INSTEAD = {
-    "flow_storage": "leave it out: agents read the flow's file at the same path on their own machine",
-    "storage": "leave it out: agents read the flow's file at the same path on their own machine",
+    "flow_storage": "leave it out: source= says how the code comes to the machines that run it",
+    "storage": "leave it out: source= says how the code comes to the machines that run it",
     "infrastructure": "use flow_runner=SubprocessFlowRunner(…)",
     "infra_overrides": "use flow_runner=SubprocessFlowRunner(env={…})",
     "job_variables": "use flow_runner=SubprocessFlowRunner(env={…})",
@@ -83,6 +83,7 @@ def check(spec: DeploymentSpec, unknown: Mapping[str, object]) -> None:
         raise refused("max_lost", "a whole number from 1 to 100", spec.max_lost)
     whole("max_waiting", spec.max_waiting, 1, LARGEST_LIMIT)
     check_description(spec.description)
+    code.check_source(spec.source)
 
 
 def check_unknown(unknown: Mapping[str, object]) -> None:

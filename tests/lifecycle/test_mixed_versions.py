@@ -8,19 +8,24 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from orchestrator.deployments import deployment_id
 from orchestrator.store.installation import Store
 from orchestrator.store.runs import new_run
 from queues.states import TERMINAL
 from tests.chaos.checker import check
 from tests.chaos.history import history_of
+from tests.support.deployments import spec
 from tests.support.installation import ROOT, Installation
 from tests.support.waiting import wait_until
 
 BEFORE = "2e7b9c9"
 """The last commit of the version before: its records and scripts are what this version has to get along with."""
+AWARE = "fdec71b"
+"""The first commit that leaves alone what it is too old for."""
 RUNS, LIMIT, KILLS = 90, 3, 6
 FLOW = """
 import os, time
@@ -38,10 +43,14 @@ DeploymentSpec(flow=main, name="d", work_queue="ml", max_lost=9)
 @pytest.fixture(scope="module")
 def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tree of the version before."""
-    folder = tmp_path_factory.mktemp("before")
-    packed = subprocess.run(["git", "archive", BEFORE], cwd=ROOT, capture_output=True)
+    return tree_of(BEFORE, tmp_path_factory.mktemp("before"))
+
+
+def tree_of(commit: str, folder: Path) -> Path:
+    """The tree of a commit, in a folder."""
+    packed = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True)
     if packed.returncode:
-        pytest.skip(f"NOT SHOWN: the commit {BEFORE} is not here (a shallow clone?): {packed.stderr.decode().strip()}")
+        pytest.skip(f"NOT SHOWN: the commit {commit} is not here (a shallow clone?): {packed.stderr.decode().strip()}")
     subprocess.run(["tar", "-x", "-C", str(folder)], input=packed.stdout, check=True)
     return folder
 
@@ -96,6 +105,38 @@ def test_the_tree_of_the_version_before_is_what_its_roles_import(before: Path) -
         [sys.executable, "-P", "-c", code], env={"PYTHONPATH": str(before)}, capture_output=True, text=True
     )
     assert [Path(path).parent.parent for path in said.stdout.split()] == [before] * 3
+
+
+READING = """
+import sys, redis
+from orchestrator.store import Store
+from queues.errors import NewerSchema
+store = Store(redis.Redis.from_url(sys.argv[1]))
+for one in store.deployments.all():
+    try:
+        print(one.name, store.deployments.spec(one.id, one.revision)["path"])
+    except NewerSchema as newer:
+        print(one.name, newer)
+"""
+
+
+def test_an_older_version_never_takes_code_at_a_path_for_that_of_a_bundle(
+    redis_url: str, redis: Any, tmp_path: Path
+) -> None:
+    bundle = {"kind": "bundle", "digest": "0" * 64, "files": 1, "bytes": 1}
+    store = Store(redis)
+    for name, source in (("travels", bundle), ("stays", {"kind": "path"})):
+        made = spec(name=name, source=source)
+        store.deployments.put(deployment_id("score", name), made, [], "a test")
+    told = subprocess.run(
+        [sys.executable, "-P", "-c", READING, redis_url],
+        env={"PYTHONPATH": str(tree_of(AWARE, tmp_path))},
+        capture_output=True,
+        text=True,
+    )
+    stays, travels = told.stdout.splitlines()
+    assert stays == "score/stays /srv/flows/score.py", told.stderr
+    assert travels.startswith("score/travels ") and "needs headgate >= " in travels
 
 
 @pytest.mark.slow
