@@ -5,7 +5,7 @@ from queues.keys import DEFAULT_PREFIX, Keys
 KINDS = (
     *("deployments", "deployment", "revisions", "traits", "specs", "schedule", "scheduled", "skips", "due"),
     *("scheduler", "logs", "log_ages", "log_sizes", "tasks"),
-    *("bundles", "bundle", "chunks", "chunk"),
+    *("bundles", "bundle", "chunk", "chunk_uses", "loose_chunks"),
 )
 """The first words of the keys that this floor keeps; none of them may expire."""
 
@@ -32,8 +32,10 @@ class StoreKeys(Keys):
 
         self.bundles = f"{prefix}:bundles"
         """Sorted set: digest of a bundle -> when it was put there, or put again, last."""
-        self.chunks = f"{prefix}:chunks"
-        """Sorted set: digest of a piece of code -> when it was put there, or asked for before a deployment, last."""
+        self.chunk_uses = f"{prefix}:chunk_uses"
+        """Hash: digest of a piece of code -> how many bundles it is in."""
+        self.loose_chunks = f"{prefix}:loose_chunks"
+        """Sorted set: digest of a piece of no bundle -> when it became that, was put, or was asked for last."""
 
     def deployment(self, deployment_id: str) -> str:
         """Name the hash of a deployment's standing: its name, revision, pause switch, times."""

@@ -22,14 +22,14 @@ BYTES_AT_ONCE = 4 * CHUNK_BYTES
 
 
 class Bundles:
-    """Puts and reads bundles of code. Asking for a piece or putting it keeps it for an hour, in a bundle or not."""
+    """Puts and reads bundles of code. A piece of none stays for an hour after it was put or asked for."""
 
     def __init__(self, scripts: Scripts, keys: StoreKeys) -> None:
         self._scripts = scripts
         self._keys = keys
 
     def missing(self, digests: Iterable[str]) -> list[str]:
-        """Those of the pieces that are not in Redis, each once; the others stay there for an hour from now."""
+        """Those of the pieces that are not in Redis, each once; the others stay there for an hour at least."""
         wanted = list(dict.fromkeys(digests))
         check_digests(wanted)
         return [
@@ -116,6 +116,25 @@ class Bundles:
     def _read(self, group: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         held: list[Any] = self._scripts.ask(lambda client: client.mget([self._keys.chunk(one) for one in group]))
         return ((digest, verified(digest, data or b"")) for digest, data in zip(group, held, strict=True))
+
+    def put_before(self, before_us: int) -> list[str]:
+        """Name the bundles that were put, or put again, last before a time."""
+        key = self._keys.bundles
+        found = self._scripts.ask(lambda client: client.zrangebyscore(key, "-inf", before_us))
+        return [digest.decode() for digest in found]
+
+    def drop(self, digest: str, before_us: int) -> bool:
+        """Remove a bundle unless it was put again since a time; its pieces stay for a while when no other has them."""
+        try:
+            manifest = self.get(digest)
+        except BadBundle:
+            manifest = None  # which pieces it had is not known: they stay
+        chunks = list(manifest.chunk_sizes) if manifest else []
+        return bool(self._scripts.call("drop_bundle", digest=digest, chunks=chunks, before=before_us))
+
+    def drop_loose(self, before_us: int, most: int) -> int:
+        """Remove pieces of no bundle that nobody has asked for since a time; gives how many were looked at."""
+        return int(self._scripts.call("drop_chunks", before=before_us, most=most))
 
 
 def parts(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:

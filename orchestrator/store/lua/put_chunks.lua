@@ -4,8 +4,8 @@
 -- Returns how many were not here before.
 local fresh = 0
 for i, digest in ipairs(A.digests) do
-  if call('EXISTS', P .. 'chunk:' .. digest) == 0 then fresh = fresh + 1 end
+  fresh = fresh + 1 - call('EXISTS', P .. 'chunk:' .. digest)
   call('SET', P .. 'chunk:' .. digest, A.data[i])
-  call('ZADD', P .. 'chunks', AT, digest)
+  if call('HEXISTS', P .. 'chunk_uses', digest) == 0 then call('ZADD', P .. 'loose_chunks', AT, digest) end
 end
 return cmsgpack.pack(fresh)
