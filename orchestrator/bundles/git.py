@@ -6,6 +6,15 @@ from pathlib import Path
 
 GIT_SECONDS = 60.0
 LONGEST_WORDS = 400
+ONE_COMMIT = ("fetch", "-q", "--no-tags", "--no-recurse-submodules")
+QUIET = {
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ALLOW_PROTOCOL": "https:ssh:file",
+    "GIT_SSH_COMMAND": "ssh -o BatchMode=yes",
+    "LC_ALL": "C",
+}
+"""git asks nobody anything, and fetches over nothing else."""
 
 
 class GitFailed(Exception):
@@ -41,15 +50,34 @@ def blob_of(folder: str, path: str) -> str:
     return asked(folder, "hash-object", "--", path).decode().strip()
 
 
+def head_of(folder: str) -> str:
+    """The commit that a clone is at."""
+    return asked(folder, "rev-parse", "HEAD").decode().strip()
+
+
+def is_clean(folder: str) -> bool:
+    """Whether a folder of a clone is as in its commit, with nothing new beside it."""
+    return not asked(folder, "status", "--porcelain", "--", ".")
+
+
+def check_out(url: str, commit: str, folder: str) -> None:
+    """The files of one commit in an empty folder: no hooks, no repositories inside, links as files that name them."""
+    asked(folder, "init", "-q")
+    try:
+        asked(folder, *ONE_COMMIT, "--depth", "1", "--", url, commit)
+    except GitFailed:  # a server may give whole branches alone
+        asked(folder, *ONE_COMMIT, "--", url, "+refs/heads/*:refs/remotes/origin/*")
+    asked(folder, "-c", "core.symlinks=false", "-c", "core.hooksPath=/dev/null", "checkout", "-q", "--detach", commit)
+
+
 def asked(folder: str, *words: str) -> bytes:
     """What git answers; raises GitFailed. Variables that point it elsewhere (those of a hook) are left out."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    quiet = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     try:
         done = subprocess.run(
             ["git", "-c", "core.fsmonitor=false", *words],
             cwd=folder,
-            env=own | quiet,
+            env=own | QUIET,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=GIT_SECONDS,

@@ -24,9 +24,9 @@ class Packed:
     notes: tuple[str, ...]
 
 
-def pack(folder: str) -> Packed:
-    """Pack a folder; raises BadBundle when it is too large, names the same file twice, or can not be read."""
-    selection = select(folder)
+def pack(folder: str, without: str | None = None) -> Packed:
+    """Pack a folder without another one in it; raises BadBundle for too much, for doubles and what can not be read."""
+    selection = select(folder, without)
     if not selection.files:
         raise BadBundle(f"there is no file to pack in {folder}")
     refuse_large(folder, selection.files)

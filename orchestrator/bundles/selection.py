@@ -28,7 +28,7 @@ NEVER_SENT = frozenset(
 )
 BYTECODE = (".pyc", ".pyo")
 MARKS = ("pyvenv.cfg", "conda-meta", "redis/users.lock")
-"""What makes a folder a virtual environment, a conda environment, or a home of Headgate."""
+"""What makes a folder a virtual environment, a conda environment, or another home of Headgate."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,10 +49,10 @@ class Selection:
     notes: tuple[str, ...]
 
 
-def select(folder: str) -> Selection:
-    """Choose the files of a folder; raises BadBundle when there are too many to be a project."""
+def select(folder: str, without: str | None = None) -> Selection:
+    """Choose the files of a folder, none in `without`; raises BadBundle when there are too many to be a project."""
     notes: list[str] = []
-    sieve = Sieve(folder)
+    sieve = Sieve(folder, without=without and os.path.realpath(without))
     files: dict[str, Chosen] = {}
     for seen, path in enumerate(candidates(folder, sieve, notes)):
         if seen == MOST_SEEN:
@@ -104,15 +104,18 @@ def walked(folder: str, within: str, sieve: "Sieve") -> Iterator[str]:
 class Sieve:
     """Tells what is left out whatever git says of it: by name, by what a folder is, by the ignore file."""
 
-    def __init__(self, folder: str, ignored: Ignored | None = None, prefix: str = "") -> None:
+    def __init__(
+        self, folder: str, ignored: Ignored | None = None, prefix: str = "", *, without: str | None = None
+    ) -> None:
         self._folder = folder
+        self._without = without
         self._prefix = prefix
         self._ignored = ignored if ignored is not None else read_ignored(folder)
         self.keeps_folder = cache(self._keeps_folder)
 
     def below(self, folder: str) -> "Sieve":
         """The same for a folder inside, whose paths begin there."""
-        return Sieve(f"{self._folder}/{folder}", self._ignored, f"{self._prefix}{folder}/")
+        return Sieve(f"{self._folder}/{folder}", self._ignored, f"{self._prefix}{folder}/", without=self._without)
 
     def keeps(self, path: str) -> bool:
         """Whether a file is not left out."""
@@ -124,6 +127,8 @@ class Sieve:
     def _keeps_folder(self, path: str) -> bool:
         above, _, name = path.rpartition("/")
         if (above and not self.keeps_folder(above)) or name in NEVER_SENT or self._ignores(path, folder=True):
+            return False
+        if self._without is not None and os.path.realpath(f"{self._folder}/{path}") == self._without:
             return False
         return not any(os.path.lexists(f"{self._folder}/{path}/{mark}") for mark in MARKS)
 

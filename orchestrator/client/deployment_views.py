@@ -91,6 +91,7 @@ def deployed(deployment_id: str, spec: Spec, put: Put, queue: WorkQueue, now_us:
         "name": full_name(spec),
         "status": put.status,
         "code_version": spec.get("code_version"),
+        "source": dict(spec.get("source") or {"kind": "path"}),
         "revision": put.revision,
         "work_queue": queue.name,
         "work_queue_paused": queue.paused,

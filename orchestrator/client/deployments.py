@@ -13,8 +13,10 @@ from orchestrator.client.deployment_checks import (
     refuse_doubles,
     refuse_large,
     refuse_near_doubles,
+    refuse_newer,
     unknown_queue,
 )
+from orchestrator.client.deployment_code import Check, refuse_unknown, send, with_code
 from orchestrator.client.deployment_previews import preview_of
 from orchestrator.client.deployment_values import (
     Deployed,
@@ -22,6 +24,7 @@ from orchestrator.client.deployment_values import (
     DeploymentDeleted,
     DeploymentDetail,
     DeploymentPreviewRun,
+    SentCode,
 )
 from orchestrator.client.deployment_views import checked_parameters, deployed, summary
 from orchestrator.client.environment import checked_environment
@@ -47,18 +50,29 @@ NEXT_RUNS = 10
 class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
     """What can be done with deployments."""
 
-    def create_from_specs(self, specs: Sequence[Mapping[str, Any]], *, create_queues: bool = False) -> list[Deployed]:
+    def create_from_specs(
+        self, specs: Sequence[Mapping[str, Any]], *, create_queues: bool = False, check: Check | None = None
+    ) -> list[Deployed]:
         """Apply specs (as DeploymentSpec.to_dict() gives them), each whole; none when one of them is refused.
 
-        Raises InvalidDeployment; an unknown work queue is one, unless `create_queues` makes it.
+        Code that is to be sent along is packed here, and what Redis has not yet is sent. Raises InvalidDeployment, and
+        BadBundle; an unknown work queue is one, unless `create_queues` makes it. `check` may refuse each before that.
         """
         refuse_doubles(specs)
-        for spec in specs:
-            refuse_large(spec)
-        refuse_near_doubles(specs, self._alike(specs))
+        coded = with_code(specs, self.home)
+        specs = [one.spec for one in coded]
+        for one in coded:
+            refuse_large(one.spec)
+            if check is not None:
+                check(one.spec, one.packed)
+        there = self._alike(specs)
+        refuse_near_doubles(specs, there)
+        refuse_newer(specs, there)
+        refuse_unknown(self.store.bundles, coded)
         made = self._queues_for(specs, create_queues)
+        sent = send(self.store.bundles, coded)
         listening = self._listening()
-        return [self._apply(spec, spec["work_queue"] in made, listening) for spec in specs]
+        return [self._apply(spec, spec["work_queue"] in made, listening, sent) for spec in specs]
 
     def create_from_spec(self, spec: Mapping[str, Any], *, create_queues: bool = False) -> Deployed:
         """Apply one spec."""
@@ -78,6 +92,7 @@ class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
         return DeploymentDetail(
             **summary(found, self._now_us()),
             description=spec.get("description"),
+            source=dict(spec.get("source") or {"kind": "path"}),
             path=spec.get("path") or "",
             function=spec.get("function") or "",
             working_dir=spec.get("working_dir"),
@@ -165,7 +180,9 @@ class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
         ids = [one for name, one in self.store.deployments.names().items() if name.lower() in wanted]
         return self.store.deployments.get_many(ids)
 
-    def _apply(self, spec: Spec, queue_made: bool, listening: Mapping[str, tuple[str, ...]]) -> Deployed:
+    def _apply(
+        self, spec: Spec, queue_made: bool, listening: Mapping[str, tuple[str, ...]], sent: Mapping[str, SentCode]
+    ) -> Deployed:
         now_us, own_id = self._now_us(), deployment_id(spec["flow"], spec["name"])
         self._close_changed(own_id, spec, now_us)
         put = self.store.deployments.put(own_id, spec, placed(spec, now_us), self.actor)
@@ -174,6 +191,7 @@ class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
             **deployed(own_id, spec, put, queue, now_us),
             work_queue_created=queue_made,
             listening_agents=listening.get(queue.name, ()),
+            code=sent.get((spec.get("source") or {}).get("digest") or ""),
         )
 
     def _close_changed(self, own_id: str, spec: Spec, now_us: int) -> None:
