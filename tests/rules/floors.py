@@ -20,6 +20,7 @@ FLOORS = {
     "orchestrator.runs": 1,
     "orchestrator.deployments": 1,
     "orchestrator.deploy_file": 1,
+    "orchestrator.check_code": 1,
     "orchestrator.flow_runners": 1,
     "orchestrator.config": 1,
     "orchestrator.bundles": 1,
