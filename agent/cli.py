@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from json import loads
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from orchestrator.errors import NotFound
 from queues.errors import UnknownQueue
 
 if TYPE_CHECKING:
+    from agent.orders import Order
     from orchestrator.client import Client
     from orchestrator.client.queue_values import AgentInfo
     from orchestrator.config import Settings
@@ -152,12 +154,22 @@ def run_here(output: Output, name: str, parameters: Mapping[str, Any], env: Mapp
 
     Lines go to stdout, what is said about the run to stderr. CommandError with exit code 6 unless it completes.
     """
-    from agent.here import Here, order_here
+    from agent.here import order_here
+    from agent.here_code import code_here
 
     chosen = settings()
-    with client(chosen) as opened:
-        spec = opened.deployment_spec(name, parameters, env)
-    order = order_here(spec, os.environ)
+    with ExitStack() as places:
+        with client(chosen) as opened:
+            spec: Mapping[str, Any] = opened.deployment_spec(name, parameters, env)
+            code = code_here(opened.store.bundles, spec, home=opened.home, say=output.note)
+            order = order_here(places.enter_context(code), os.environ)
+        carry_out(output, order, chosen)
+
+
+def carry_out(output: Output, order: Order, chosen: Settings) -> None:
+    """Launch the flow in this terminal and tell how it ends."""
+    from agent.here import Here
+
     if order.problem is not None:
         hint = "bring it there, or create the deployment again: `headgate deployment create FILE`"
         raise CommandError(str(order.problem), code="not-here", field="--here", hint=hint)
