@@ -41,7 +41,8 @@ class DeploymentSpec:
     `retry_delay_seconds` and `timeout_seconds` replace those of the flow. `on_lost` says what becomes of a run whose
     machine is lost: "rerun" (at most `max_lost` times) or "crash". `max_waiting` is how many scheduled runs may wait
     to start; further instants are skipped. `source` says how the code comes to the machines that run it: "bundle"
-    (packed and sent along), "path" (it is at the same path everywhere: a shared disk, an image) or a GitRepository.
+    (packed and sent along; what None means), "path" (it is at the same path everywhere: a shared disk, an image) or a
+    GitRepository.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from orchestrator.deployments import DeploymentSpec, GitRepository
 from orchestrator.errors import InvalidDeployment, expected, shown
 
 PATH, BUNDLE, GIT = "path", "bundle", "git"
-DEFAULT = PATH
+DEFAULT = BUNDLE
 VERSION_LETTERS = 16
 COMMIT = re.compile(r"[0-9a-f]{40}")
 LONGEST_URL = 2000

@@ -36,7 +36,7 @@ def main():
     with open("started", "a") as file:
         file.write(os.environ["HEADGATE_RUN_ID"] + "\\n")
     time.sleep(0.2)
-DeploymentSpec(flow=main, name="d", work_queue="ml", max_lost=9)
+DeploymentSpec(flow=main, name="d", work_queue="ml", max_lost=9, source="path")
 """
 
 

@@ -90,6 +90,11 @@ def test_code_at_its_path_is_recorded_as_ever() -> None:
     assert recorded("path", working_dir="data")["working_dir"] == f"{folder}/data"
 
 
+def test_code_travels_unless_something_else_is_said() -> None:
+    made = recorded(None)
+    assert (made["source"], made["working_dir"]) == ({"kind": "bundle"}, None)
+
+
 def test_runs_of_code_that_travels_start_in_a_folder_of_their_own_or_of_the_code() -> None:
     assert recorded("bundle")["working_dir"] is None
     assert recorded("bundle", working_dir="data/in")["working_dir"] == "data/in"
