@@ -2,9 +2,11 @@
 
 Asked at once when a slot of this agent is free and there is a reason to: the start, a wake-up, an ended run, `more` in
 the last answer, Redis back again; otherwise every two seconds, should a wake-up have been lost. One claim at a time.
-The runs of a deployment whose code this machine lacks are left alone, in line: 1 s, doubling to 30 s while it lasts.
+The runs of a deployment whose code this machine lacks are left alone, in line: 1 s, doubling to 30 s while it lasts;
+those of one whose code or environment is being prepared until that has ended.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -83,8 +85,12 @@ class Claiming:
     def back_off(self, now: float, order: Order) -> None:
         """Leave a deployment alone for a while, which this machine has no code for."""
         before = self.back_offs.get(order.code)
-        seconds = FIRST_BACK_OFF if before is None else min(LONGEST_BACK_OFF, 2 * before.seconds)
+        seconds = min(LONGEST_BACK_OFF, max(FIRST_BACK_OFF, 2 * before.seconds)) if before else FIRST_BACK_OFF
         self.back_offs[order.code] = BackOff(queue=order.queue, limit=order.limit, seconds=seconds, until=now + seconds)
+
+    def hold_off(self, order: Order) -> None:
+        """Leave a deployment alone until `has_code` says otherwise: what it needs is being prepared."""
+        self.back_offs[order.code] = BackOff(queue=order.queue, limit=order.limit, seconds=0.0, until=math.inf)
 
     def has_code(self, order: Order) -> None:
         """Note that a deployment revision could be launched."""

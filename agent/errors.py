@@ -39,3 +39,11 @@ class NotOnThisMachine(NotLaunched):
 
 class LaunchFailed(NotLaunched):
     """This machine can not start the deployment's interpreter, or not in its folder: the run fails."""
+
+
+class PreparationFailed(AgentError):
+    """What a run needs could not be brought onto this machine; `final` when a new try would end the same way."""
+
+    def __init__(self, reason: str, *, final: bool) -> None:
+        super().__init__(reason)
+        self.final = final

@@ -35,6 +35,7 @@ from agent.messages import AskedToEnd, EndLevel, Signalled, Woken
 from agent.options import AgentOptions, host_name
 from agent.ordering import checked_order_of
 from agent.orders import Order
+from agent.preparation import Preparer
 from agent.redis_clients import RedisClients
 from agent.renewals import Renewals
 from agent.retrying import Patience
@@ -226,8 +227,10 @@ class Supervisor:
 
     def _supervision(self, *, spool_full: bool) -> Supervision:
         options = self.options
+        claiming = Claiming(queues=options.queues, limit=options.limit)
         return Supervision(
-            claiming=Claiming(queues=options.queues, limit=options.limit),
+            claiming=claiming,
+            preparer=Preparer(claiming=claiming, host=host_name()),
             leases=LeaseClock(renew_seconds=options.renew_seconds, outage_seconds=options.outage_seconds),
             drain_seconds=options.drain_seconds,
             kill_seconds=options.kill_seconds,

@@ -83,6 +83,8 @@ class Left:
 LOST = "lost"
 CLOCK = "clock"
 """What a heartbeat names the clock of its machine, in microseconds."""
+PREPARING = "preparing"
+"""What a heartbeat names all that an agent prepares before it can take the runs that need it; the text is its own."""
 OWN_FIELDS = frozenset(
     ("instance", "host", "pid", "boot_id", "started", "queues", "limit", "running", "state", "request", "registered")
 ) | {"seen", "schema", "needs", CLOCK}

@@ -13,6 +13,7 @@ from queues.claims import Outcome
 from queues.states import State
 
 TIMED_OUT = "TimedOut"
+NOT_PREPARED = "NotPrepared"
 OVER_LIMIT = "OverLimit"
 
 
@@ -124,6 +125,11 @@ def delivery(ending: Ending) -> Delivery:
 def unusable(reason: str) -> Outcome:
     """A run whose record can not be made an order of: it fails, others go on."""
     return Outcome(state=State.FAILED, name="BadRecord", reason=reason)
+
+
+def not_prepared(reason: str) -> Outcome:
+    """A run whose code or environment can not be brought here: a new try at once would end the same way."""
+    return Outcome(state=State.FAILED, name=NOT_PREPARED, reason=reason)
 
 
 def from_result(ending: Ending, result: Result) -> Outcome:
