@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.deployments import DeploymentSpec, arguments, code, flow_file, values
+from orchestrator.deployments import DeploymentSpec, arguments, code, flow_file, requirements, values
 from orchestrator.deployments.declared import Collection, Origin
 from orchestrator.deployments.secrets import secrets
 from orchestrator.errors import InvalidDeployment
@@ -74,6 +74,7 @@ def fields(spec: DeploymentSpec, flow: Flow, place: Place) -> dict[str, Any]:
         "entry": os.path.relpath(place.path, place.folder),
         "source": code.recorded_source(spec.source, place.folder),
         **runner.to_dict(),
+        **required(runner, spec.origin),
         "working_dir": code.working_dir(spec, place.path, place.folder),
         "parameters": parameters,
         "schema": flow_schema,
@@ -90,6 +91,12 @@ def fields(spec: DeploymentSpec, flow: Flow, place: Place) -> dict[str, Any]:
         **({"source_file": spec.origin.path} if spec.origin.path != place.path else {}),
         "source_line": spec.origin.line,
     }
+
+
+def required(runner: SubprocessFlowRunner, origin: Origin) -> dict[str, list[str]]:
+    """The requirement lines, read from their file if they stand in one; nothing when nothing is required."""
+    given = runner.requirements
+    return {} if given is None else {"requirements": requirements.lines_of(given, origin.folder)}
 
 
 def attempts(spec: DeploymentSpec, flow: Flow) -> dict[str, Any]:
@@ -119,6 +126,12 @@ def warnings(spec: DeploymentSpec) -> list[str]:
             "let the flow read it from a file or variable of the agent's machine"
             for name in secrets(given)
         ]
+    loose = requirements.unpinned(required(runner, spec.origin).get("requirements", []))
+    if loose:
+        found.append(
+            f"{spec.name}: requirements leave the version of {', '.join(loose[:5])}{' …' if loose[5:] else ''} open: "
+            "each machine keeps the one it finds first; pin them (==) to have the same everywhere"
+        )
     return [*found, *code.notes(spec, *file_of(spec))]
 
 
