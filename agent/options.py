@@ -60,6 +60,8 @@ class AgentOptions:
     """Where lines of runs are spooled, in a folder of the agent's own; "" for nowhere."""
     spool_mb: float = 1024.0
     log_retention_days: float = 7.0
+    environment_seconds: float = 1800.0
+    environment_cache_mb: float = 10240.0
 
     def __post_init__(self) -> None:
         if not self.queues:
@@ -101,6 +103,8 @@ class AgentOptions:
             home=str(settings.home),
             spool_mb=settings.spool_mb,
             log_retention_days=settings.log_retention_days,
+            environment_seconds=settings.environment_seconds,
+            environment_cache_mb=settings.environment_cache_mb,
         )
 
     def environment(self) -> dict[str, str]:

@@ -19,13 +19,13 @@ from agent.brands import Brand
 from agent.errors import LaunchFailed, NotLaunched, NotOnThisMachine
 from agent.leftovers import AGENT_VARIABLE, RUN_VARIABLE, Mark
 from agent.orders import Order
+from agent.runners.bootstrap import command
 from agent.runners.descriptor_limit import DescriptorLimit
 from agent.runners.environment import base_environment, environment
 from agent.runners.limiting import apply
 from orchestrator.process.frames import VERSION, frame
 
 SOCKET, LIFE = 3, 4
-CHILD = f"from orchestrator.process.child import main; main({SOCKET}, {LIFE})"
 PIPE_BYTES = 1 << 20
 DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGUSR1)
 """Signals that this process ignores and its children must not."""
@@ -87,7 +87,7 @@ class SubprocessRunner:
         try:
             return os.posix_spawn(
                 interpreter,
-                [interpreter, "-P", "-c", CHILD],
+                command(order.interpreter, (SOCKET, LIFE)),
                 environment(self._base, order, marks),
                 file_actions=[
                     (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
