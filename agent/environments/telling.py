@@ -15,6 +15,7 @@ LOGIN = re.compile(r"(://)[^/\s@]*@")
 UNPRINTABLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[^\x20-\x7e\xa0-\U0010ffff]")
 # A marker of pip that begins a line, drawings of uv's errors.
 WHERE_FROM = re.compile(r" ?\(from (?:-r \S+ \(line \d+\)|\S+)\)|-r \S+ \(line \d+\) and |-r \S+ \(line \d+\)")
+OBJECT = re.compile(r"<\S+ object at 0x\w+>:? ?")
 DRAWN = re.compile(r"^[\s×╰─▶>│├╭|]+")
 
 NEWS = (
@@ -39,7 +40,7 @@ NOISE = re.compile(
     ")"
 )
 WEIGHTY = re.compile(
-    r"^(?:ERROR: |error: |Caused by: |\w*(?:Error|Exception)\b|fatal: |Because |And because |And |we can conclude|"
+    r"^(?:ERROR: |error: |[Cc]ause(?:d by)?: |sha256:|\w*(?:Error|Exception)\b|fatal: |Because |And |we can conclude|"
     r"The user requested|\S+ \S+ depends on |\S+ from (?:file|https?):|Expected sha|Got  |No solution)"
 )
 EMPTY = re.compile(r"error: subprocess-exited-with-error|ERROR: ResolutionImpossible|ERROR: Failed to build ")
@@ -51,6 +52,7 @@ NETWORK = re.compile(
     r"HTTP status (?:server|client) error \((?:50[0234]|429)|ProxyError",
     re.IGNORECASE,
 )
+SAID_FIRST = re.compile(r"^(?:ERROR|error|[Cc]ause(?:d by)?): ")
 RETRYING = re.compile(r"WARNING: Retrying .* after connection broken by ")
 FULL = re.compile(
     r"No space left on device|Disk quota exceeded|Read-only file system|Cannot allocate memory|MemoryError"
@@ -59,7 +61,9 @@ FULL = re.compile(
 
 def plain(line: str) -> str:
     """A line without control characters, passwords, and the frames that are drawn around errors."""
-    return LOGIN.sub(r"\1***@", DRAWN.sub("", WHERE_FROM.sub("", UNPRINTABLE.sub("", line)))).rstrip()
+    for useless in (UNPRINTABLE, WHERE_FROM, OBJECT, DRAWN):
+        line = useless.sub("", line)
+    return LOGIN.sub(r"\1***@", line).rstrip()
 
 
 def progress_of(line: str) -> str | None:
@@ -82,9 +86,9 @@ def reason_of(lines: Sequence[str]) -> str:
     said = list(dict.fromkeys(text for line in lines[-MOST_LINES:] if (text := plain(line).strip())))
     told = [text for text in said if not NOISE.match(text)]
     weighty = [text for text in told if WEIGHTY.match(text) and not EMPTY.match(text)]
-    if any(NETWORK.search(text) for text in said):
-        # pip tells of it in warnings, and then that no version was found.
-        heard = max((text for text in said if NETWORK.search(text)), key=lambda text: "ERROR" in text)
+    heard = next((text for text in said if NETWORK.search(text)), None)
+    if heard is not None and not any(NETWORK.search(text) for text in weighty):
+        # pip tells of it in a warning, and then that no version was found.
         weighty = [RETRYING.sub("no connection: ", heard), *weighty]
     chosen = list(dict.fromkeys(weighty)) or told[-4:] or said[-2:]
     return shortened(chosen) or "it said nothing"
@@ -92,7 +96,7 @@ def reason_of(lines: Sequence[str]) -> str:
 
 def shortened(lines: Sequence[str]) -> str:
     """As many of the lines as fit, the first and the last ones before those between."""
-    text = "; ".join(line.removeprefix("ERROR: ").rstrip(".;") for line in lines)
+    text = "; ".join(SAID_FIRST.sub("", line).rstrip(".;") for line in lines)
     if len(text) <= LONGEST_REASON:
         return text
     half = (LONGEST_REASON - 3) // 2

@@ -101,4 +101,4 @@ def build_environment(own: Mapping[str, str], tools: Tools) -> dict[str, str]:
 def is_writable(folder: Path) -> bool:
     """Whether a folder is there, or could be made, to write into."""
     there = next(each for each in (folder, *folder.parents) if each.exists())
-    return os.access(there, os.W_OK)
+    return there.is_dir() and os.access(there, os.W_OK)
