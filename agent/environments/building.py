@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from agent.environments import telling
+from agent.environments import stand_in, telling
 from agent.environments.tools import REQUIREMENTS, Tools, build_environment
 from agent.errors import PreparationFailed
 from agent.needs import Progress
@@ -42,6 +42,7 @@ class Builder:
         deadline = time.monotonic() + self.seconds
         for command in self._tools.commands(python, folder, lines):
             self._run(command, deadline, progress)
+        stand_in.put_into(folder)
 
     def _run(self, command: Sequence[str], deadline: float, progress: Progress) -> None:
         kept: deque[str] = deque(maxlen=telling.MOST_LINES)

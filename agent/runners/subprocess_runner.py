@@ -16,10 +16,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from agent.brands import Brand
+from agent.environments.stand_in import SDK_VARIABLE
 from agent.errors import LaunchFailed, NotLaunched, NotOnThisMachine
 from agent.leftovers import AGENT_VARIABLE, RUN_VARIABLE, Mark
 from agent.orders import Order
-from agent.runners.bootstrap import command
+from agent.runners.bootstrap import FOLDER, command
 from agent.runners.descriptor_limit import DescriptorLimit
 from agent.runners.environment import base_environment, environment
 from agent.runners.limiting import apply
@@ -83,7 +84,7 @@ class SubprocessRunner:
 
     def _spawn(self, order: Order, descriptors: Mapping[int, int]) -> int:
         interpreter = order.interpreter or sys.executable
-        marks = {AGENT_VARIABLE: str(self._mark), RUN_VARIABLE: order.run_id}
+        marks = {AGENT_VARIABLE: str(self._mark), RUN_VARIABLE: order.run_id, SDK_VARIABLE: FOLDER}
         try:
             return os.posix_spawn(
                 interpreter,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.environments.stand_in import SDK_VARIABLE, put_into
 from agent.runners.bootstrap import FOLDER, command
 from tests.support.environments import add_package, bare_environment, site_packages
 from tests.support.flow_process import run_flow, write_flow
@@ -142,3 +143,33 @@ def test_newer_interpreters_run_flows_as_well(tmp_path: Path) -> None:
     for python in NEWER:
         result, child = run_flow(path, python=str(python), parameters={"n": 3})
         assert result["state"] == "COMPLETED", (python, result, child.errors())
+
+
+def test_processes_that_a_flow_spawns_find_the_sdk_in_an_environment_made_for_it(python: Path, tmp_path: Path) -> None:
+    put_into(python.parents[1])
+    body = """
+import multiprocessing, subprocess, sys
+@task
+def one(n): return n + 1
+def work(n): return one.fn(n)
+@flow
+def main():
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        pooled = pool.map(work, [1, 2])
+    code = "from orchestrator import flow; import orchestrator.sdk as s; print(flow.__name__, s.__file__)"
+    return pooled, subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+"""
+    result, child = run_flow(write_flow(tmp_path, body), python=str(python), env={SDK_VARIABLE: FOLDER})
+    assert result["state"] == "COMPLETED", (result, child.errors())
+    assert json.loads(result["value"]) == [[2, 3], f"flow {FOLDER}/sdk/__init__.py\n"]
+
+
+def test_the_stand_in_leaves_a_package_of_that_name_alone_and_says_what_it_is_for(python: Path, tmp_path: Path) -> None:
+    put_into(python.parents[1])
+    words = [str(python), "-c", "import orchestrator"]
+    told = subprocess.run(words, capture_output=True, text=True, env={}, cwd=tmp_path)
+    assert "ModuleNotFoundError: No module named 'orchestrator': this environment is for runs" in told.stderr
+    (site_packages(python.parents[1]) / "orchestrator.py").unlink()
+    add_package(python.parents[1], "orchestrator", "WHOSE = 'theirs'\n")
+    put_into(python.parents[1])
+    assert not (site_packages(python.parents[1]) / "orchestrator.py").exists()
