@@ -220,16 +220,15 @@ def is_whole(path: Path) -> bool:
 
     A machine that lost its power may have kept a name and lost the content.
     """
-    if not python_of(path).exists():
+    try:
+        return python_of(path).exists() and all(
+            (record.parent.parent / name).stat().st_size == int(size)
+            for record in path.glob("lib/python*/site-packages/*.dist-info/RECORD")
+            for name, _, size in csv.reader(record.read_text(encoding="utf-8").splitlines())
+            if size
+        )
+    except (OSError, ValueError):
         return False
-    for record in path.glob("lib/python*/site-packages/*.dist-info/RECORD"):
-        try:
-            for name, _, size in csv.reader(record.read_text(encoding="utf-8").splitlines()):
-                if size and (record.parent.parent / name).stat().st_size != int(size):
-                    return False
-        except (OSError, ValueError):
-            return False
-    return True
 
 
 def bytes_below(path: Path) -> int:

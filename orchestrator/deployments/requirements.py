@@ -177,7 +177,7 @@ def _checked_option(text: str, where: str) -> str:
     option = WITH_VALUE[name]
     if option.endswith(("-url", "-links")):
         _check_address(value, where)
-    elif not re.fullmatch(r":all:|:none:|[A-Za-z0-9._,-]+", value):
+    elif not re.fullmatch(r"(?::all:|:none:|[A-Za-z0-9._,-]+)", value):
         raise refused(f"{where}: expected {option} to name packages, got {shown(value)}", "or write :all:")
     return f"{option} {value}"
 

@@ -6,7 +6,7 @@ from agent.environments.telling import LONGEST_REASON, is_full, may_pass, plain,
 
 PIP_CONFLICT = """\
 Looking in links: /srv/wheels
-Processing /srv/wheels/beta-1.0-py3-none-any.whl (from -r /home/environments/0f/requirements.txt (line 3))
+Processing /srv/wheels/beta-1.0-py3-none-any.whl (from -r /h/environments/0f/requirements.txt (line 3))
 ERROR: Cannot install -r /h/requirements.txt (line 3) and alpha==2.0 because these package versions have conflicting \
 dependencies.
 The conflict is caused by:
