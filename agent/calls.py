@@ -149,10 +149,10 @@ class Calls(threading.Thread):
 
     def _deliver(self, ref: Ref, delivery: Delivery) -> None:
         if isinstance(delivery, GiveBack):
-            reason, loss = delivery.reason, delivery.counts_as_loss
+            how = {"counts_as_loss": delivery.counts_as_loss, "unstarted": delivery.unstarted}
+            reason = delivery.reason
             answer = self._try(
-                "release",
-                lambda: self._claims.release(ref.run_id, ref.token, ref.claim_id, reason=reason, counts_as_loss=loss),
+                "release", lambda: self._claims.release(ref.run_id, ref.token, ref.claim_id, reason=reason, **how)
             )
             said = "given back"
         elif isinstance(delivery, Outcome):

@@ -81,7 +81,10 @@ class Preparer:
                 work.stage, work.since_us = Stage.WAITING, order.claimed_us
         self.claiming.hold_off(order)
         parts = " and ".join(dict.fromkeys(work.need.part for work in works))
-        return [Deliver(order.ref, GiveBack(f"{self.host} prepares its {parts} first")), *self._start_next()]
+        return [
+            Deliver(order.ref, GiveBack(f"{self.host} prepares its {parts} first", unstarted=True)),
+            *self._start_next(),
+        ]
 
     def hear(self, now: float, message: Progressed | Prepared) -> list[Action]:
         """What to do about news of a preparation."""

@@ -134,7 +134,9 @@ class Supervision:
         if sooner is not None:
             actions.append(SetTimer((Timer.RENEW, ""), sooner))
         found = bool(message.orders or message.refused)
-        again = self.claiming.answered(now, found=found, more=message.more, hold_seconds=message.hold_seconds)
+        # What only has to be prepared took no slot: there may be other runs for it.
+        more = message.more or any(order.missing for order in message.orders)
+        again = self.claiming.answered(now, found=found, more=more, hold_seconds=message.hold_seconds)
         return [*actions, *(self._ask(now) if again else []), *self._poll(now)]
 
     def _take(self, now: float, order: Order, sent_at: float) -> list[Action]:

@@ -200,9 +200,22 @@ class Claims:
             events.late_finish(agent=self._agent, run=run_id)
         return Finished(answer=Answer(reply["answer"]), state=State(reply["state"]) if reply.get("state") else None)
 
-    def release(self, run_id: str, token: int, claim_id: str, *, reason: str, counts_as_loss: bool = False) -> Answer:
-        """Give the run back unfinished, to its place in line; `counts_as_loss` when its process died with it."""
-        return Answer(self._call("release", run_id, token, claim_id, reason=reason, loss=counts_as_loss))
+    def release(
+        self,
+        run_id: str,
+        token: int,
+        claim_id: str,
+        *,
+        reason: str,
+        counts_as_loss: bool = False,
+        unstarted: bool = False,
+    ) -> Answer:
+        """Give the run back unfinished, to its place in line; `counts_as_loss` when its process died with it.
+
+        `unstarted`: no process of it was started, so that the next attempt has the number of this one.
+        """
+        more = {"unstarted": True} if unstarted else {}
+        return Answer(self._call("release", run_id, token, claim_id, reason=reason, loss=counts_as_loss, **more))
 
     def _problems(self, reply: Mapping[str, Any]) -> tuple[str, ...]:
         """Say once what a claim met and left out."""

@@ -87,10 +87,14 @@ class Ending:
 
 @dataclass(frozen=True)
 class GiveBack:
-    """The run goes back to its place in line; `counts_as_loss` so that it does not come back for ever."""
+    """The run goes back to its place in line; `counts_as_loss` so that it does not come back for ever.
+
+    `unstarted`: nothing of it ran, and this was no attempt.
+    """
 
     reason: str
     counts_as_loss: bool = False
+    unstarted: bool = False
 
 
 Delivery = Outcome | GiveBack | None

@@ -1,4 +1,4 @@
-"""What is prepared, how often it is tried, and what becomes of the runs that wait for it; nothing is really prepared."""
+"""What is prepared, how often it is tried, and what becomes of the runs that wait; nothing is really prepared."""
 
 from __future__ import annotations
 
@@ -50,9 +50,15 @@ def test_a_run_whose_code_is_not_here_is_given_back_and_its_deployment_left_alon
     scene = Scene()
     actions = scene.launch(needing("c1"))
     said = only(Deliver, actions).delivery
-    assert said == GiveBack("here prepares its code first") and only(Prepare, actions).need.key == "c1"
+    assert said == GiveBack("here prepares its code first", unstarted=True) and only(Prepare, actions).need.key == "c1"
     assert none(Launch, actions) and not scene.supervision.runs, "no slot is held"
     assert avoided(scene) == ("deployment:r1",)
+
+
+def test_runs_of_others_are_asked_for_at_once_since_what_is_prepared_takes_no_slot() -> None:
+    scene = Scene(limit=1)
+    ask = only(AskForRuns, scene.launch(needing("c1")))
+    assert (ask.count, ask.avoid) == (1, ("deployment:r1",))
 
 
 def test_what_is_prepared_stands_in_the_presence_at_once() -> None:
