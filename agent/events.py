@@ -122,3 +122,21 @@ def stopping(*, runs: int) -> None:
 def left(*, agent: str) -> None:
     """The agent unregistered and ends."""
     _log().info("agent left", agent=agent)
+
+
+def preparing(*, what: str, pid: int) -> None:
+    """A process that brings code or an environment here was started."""
+    _log().info("preparing", what=what, pid=pid)
+
+
+def prepared(*, what: str, seconds: float, failed: str) -> None:
+    """A preparation has ended; `failed` says why when nothing came of it."""
+    if failed:
+        _log().warning("not prepared", what=what, seconds=seconds, reason=failed)
+    else:
+        _log().info("prepared", what=what, seconds=seconds)
+
+
+def workrooms_unusable(*, path: str, cause: str) -> None:
+    """Working folders of runs can not be made or removed."""
+    _log().warning("working folder unusable", path=path, cause=cause)

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from agent.errors import AgentInvalid
 from orchestrator.config import Settings
@@ -60,6 +60,7 @@ class AgentOptions:
     """Where lines of runs are spooled, in a folder of the agent's own; "" for nowhere."""
     spool_mb: float = 1024.0
     log_retention_days: float = 7.0
+    code_cache_mb: float = 2048.0
     environment_seconds: float = 1800.0
     environment_cache_mb: float = 10240.0
 
@@ -103,6 +104,7 @@ class AgentOptions:
             home=str(settings.home),
             spool_mb=settings.spool_mb,
             log_retention_days=settings.log_retention_days,
+            code_cache_mb=settings.code_cache_mb,
             environment_seconds=settings.environment_seconds,
             environment_cache_mb=settings.environment_cache_mb,
         )
@@ -117,7 +119,11 @@ class AgentOptions:
         text = environment.get(OPTIONS_VARIABLE)
         if not text:
             raise AgentInvalid(f"expected {OPTIONS_VARIABLE} to be set, found nothing", field="environment")
-        values = json.loads(text)
+        return cls.of(json.loads(text))
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """Options of their fields, as they come out of JSON or over a socket."""
         return cls(**{**values, "queues": tuple(values["queues"])})
 
     def names_to_try(self) -> list[str]:

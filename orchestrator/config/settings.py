@@ -65,6 +65,9 @@ class Settings:
     spool_mb: float = field(
         default=1024.0, metadata=about("MB of disk for lines of an agent's runs; 0: they are held in memory", 0.0, 1e7)
     )
+    code_cache_mb: float = field(
+        default=2048.0, metadata=about("MB of disk for code that agents fetched; what runs is never removed", 1.0, 1e7)
+    )
     environment_seconds: float = field(
         default=1800.0, metadata=about("how long building an environment for requirements may take", 1.0, DAY)
     )
