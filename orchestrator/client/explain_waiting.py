@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from orchestrator.client.explain_values import SILENT_US, Around, Scene
-from orchestrator.client.queue_values import AgentInfo
+from orchestrator.client.queue_values import AgentInfo, Preparing
 from orchestrator.client.values import Reason, SlotHolder
 from orchestrator.client.views import seconds_text
 from orchestrator.errors import command
@@ -179,9 +179,12 @@ def of_agents(scene: Scene) -> Iterator[Reason]:
     if scene.run.alone == "wanted" and (alone := to_be_alone(scene, live)):
         yield alone
     able = [agent for agent in live if agent.state == "running"]
-    have_code = [agent for agent in able if agent.name not in scene.no_code]
+    busy = {agent.name: one for agent in able for one in agent.preparing if one.deployment == deployment_of(scene.run)}
+    have_code = [agent for agent in able if agent.name not in scene.no_code and agent.name not in busy]
     if any(agent.running < agent.limit for agent in have_code):
         return
+    if busy:
+        yield preparing(scene, busy)
     start = command("agent", "start", "-q", queue)
     if lacking := {agent.name: scene.no_code[agent.name] for agent in able if agent.name in scene.no_code}:
         yield no_code(scene, lacking, alone=len(lacking) == len(live), start=start)
@@ -217,6 +220,19 @@ def silent_agents(scene: Scene) -> Reason:
     text = f"no agent that listens to {queue} has been heard of: {text}; each may be dead or cut off"
     brief = "agents are silent: " + ", ".join(f"{agent.name} {since}" for agent, since in silent)
     return Reason(code="agents-silent", text=text, brief=brief, command=command("agent", "start", "-q", queue))
+
+
+def preparing(scene: Scene, busy: Mapping[str, Preparing]) -> Reason:
+    """Agents that bring its code or environment onto their machines: what they do, since when."""
+    now_us = scene.around.now_us
+    told = {
+        name: f"agent {name} is preparing its {one.part}: {one.what}, for {seconds_text(now_us - to_us(one.since))}"
+        for name, one in busy.items()
+    }
+    first = next(iter(told))
+    details = {"agents": {name: {"part": one.part, "what": one.what} for name, one in busy.items()}}
+    look = command("agent", "inspect", first)
+    return Reason(code="preparing", text="; ".join(told.values()), brief=told[first], command=look, details=details)
 
 
 def no_code(scene: Scene, lacking: Mapping[str, str], *, alone: bool, start: str) -> Reason:

@@ -1,9 +1,11 @@
 """`explain` names what keeps a run from running, and the command that changes it."""
 
+import json
 import socket
 
 import pytest
 
+from orchestrator.client import views
 from orchestrator.errors import NotFound
 from orchestrator.scheduler.leadership import Leadership
 from queues.clock import from_us
@@ -287,3 +289,23 @@ def test_a_run_that_does_not_exist_yet_is_explained_by_its_schedule(client, stor
     assert client.explain(coming.run_id).reasons[0].command == "headgate deployment resume score/nightly"
     with pytest.raises(NotFound):
         client.explain("00000000-0000-4000-8000-000000000000")
+
+
+def test_a_run_whose_agent_prepares_its_environment_says_what_it_does_and_for_how_long(deployed, store):
+    Worker(store, "ant")
+    run = deployed.run_deployment("nightly")
+    what = {"part": "environment", "what": "installing 12 packages: pandas", "since_us": store.scripts.now_us()}
+    store.scripts.redis.hset(store.keys.agent("ant"), "preparing", json.dumps({run.deployment: what}))
+    store.travel(34_000_000)
+    store.scripts.redis.hset(store.keys.agent("ant"), "seen", store.scripts.now_us())
+    (reason,) = deployed.explain(run.id).reasons
+    assert reason.text == reason.brief == deployed.get_flow_run(run.id).why
+    assert reason.text.startswith("agent ant is preparing its environment: installing 12 packages: pandas, for 34")
+    assert (reason.code, reason.command) == ("preparing", "headgate agent inspect ant")
+    (shown,) = deployed.get_agent("ant").preparing
+    assert (shown.deployment, shown.part) == (run.deployment, "environment")
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{", '{"a": 1}', '{"a": {"part": "x", "what": "y", "since_us": 1e400}}'])
+def test_what_an_agent_says_it_prepares_and_nobody_can_read_is_nothing(text):
+    assert views.preparing(text) == ()
