@@ -113,7 +113,8 @@ def inspect(output: Output, name: str) -> None:
     if output.form != "text":
         output.json(found)
         return
-    output.record({field: value for field, value in fields_of(found).items() if field not in ("runs", "changes")})
+    left_out = {"runs", "changes"} | (set() if found.preparing else {"preparing"})
+    output.record({field: value for field, value in fields_of(found).items() if field not in left_out})
     output.section("Runs", found.runs, RUNS, LESS_NEEDED)
     output.section("Changes", found.changes, CHANGES)
 
@@ -156,13 +157,17 @@ def run_here(output: Output, name: str, parameters: Mapping[str, Any], env: Mapp
     """
     from agent.here import order_here
     from agent.here_code import code_here
+    from agent.options import AgentOptions
+    from agent.provision import place_here
 
     chosen = settings()
     with ExitStack() as places:
         with client(chosen) as opened:
             spec: Mapping[str, Any] = opened.deployment_spec(name, parameters, env)
             code = code_here(opened.store.bundles, spec, home=opened.home, say=output.note)
-            order = order_here(places.enter_context(code), os.environ)
+            options = AgentOptions.from_settings(chosen, queues=["here"])
+            place = place_here(options, os.environ, output.note)
+            order = order_here(places.enter_context(code), os.environ, place=place)
         carry_out(output, order, chosen)
 
 

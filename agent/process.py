@@ -14,6 +14,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from functools import partial
 from typing import NoReturn
 
@@ -24,7 +25,7 @@ from agent.claiming import Claiming
 from agent.control_group import ControlGroup, enter
 from agent.errors import AgentError
 from agent.host_check import HostUnfit, check_host, start_all
-from agent.joining import Joined, Joining
+from agent.joining import Joined, Joining, installation
 from agent.keeper import KEEPER_VARIABLE
 from agent.kernel import DeadManTimer, adopt_orphans, hide_memory, signal_at_death_of_parent
 from agent.lease_clock import LeaseClock
@@ -33,9 +34,10 @@ from agent.logs.spool import Spool
 from agent.loop import Loop, Mailbox
 from agent.messages import AskedToEnd, EndLevel, Signalled, Woken
 from agent.options import AgentOptions, host_name
-from agent.ordering import checked_order_of
+from agent.ordering import Site, checked_order_of
 from agent.orders import Order
 from agent.preparation import Preparer
+from agent.provision import providers_of
 from agent.redis_clients import RedisClients
 from agent.renewals import Renewals
 from agent.retrying import Patience
@@ -46,6 +48,7 @@ from agent.shell import Hands, Shell
 from agent.signals import END, KEEPER_DIED, Signals
 from agent.supervision import Supervision
 from agent.waking import Waking
+from agent.workrooms import Workrooms
 from orchestrator.store.installation import Store
 from queues.address import masked
 from queues.claims import Claim, Claims
@@ -53,6 +56,7 @@ from queues.errors import HeadgateQueueError, InvalidAddress, RedisFailure, Unkn
 from queues.events import to_stderr
 from queues.presence import Presence
 from queues.rq_bridge import RqBridge
+from queues.scripts import Scripts
 from queues.server_check import check_server
 
 LEAVE_SECONDS = 2.0
@@ -171,15 +175,13 @@ class Supervisor:
         self, store: Store, joining: Joining, joined: Joined, kept: set[str], group: ControlGroup | None
     ) -> Shell:
         options, post, patience = self.options, self.mailbox.post, self.patience
-        claims = partial(
-            Claims,
-            agent=joined.name,
-            lease_seconds=options.lease_seconds,
-            start_timeout_seconds=options.start_timeout_seconds,
-        )
+        claims = partial(self._claims, joined.name)
+        workrooms = Workrooms(options.home, installation(options), joined.name)
+        providers = providers_of(options, self.environment)
+        site = Site(host=host_name(), own=self.environment, place=providers.place, room=workrooms.room)
         calls = Calls(
             claims(store.scripts),
-            make_order=lambda claim: self._order(store, claim, kept),
+            make_order=lambda claim: self._order(store, claim, site, kept),
             register=lambda: joining.again(joined.name),
             unregister=lambda: joining.leave(joined.name),
             cancel=lambda run_id, actor: store.records.cancel(run_id, actor=actor),
@@ -194,7 +196,7 @@ class Supervisor:
         spool = Spool(options, joined.name, shipped, post=post, patience=patience)
         wake_list = store.keys.wake(joined.name)
         waking = Waking(self.clients.waking, wake_list, post=post, patience=patience)
-        threads: list[threading.Thread] = [calls, renewals, *spool.threads, waking]
+        threads: list[threading.Thread] = [workrooms, calls, renewals, *spool.threads, waking]
         if options.rq_commands:
             channel = self.bridge.command_channel(joined.name)
             threads.append(
@@ -211,8 +213,15 @@ class Supervisor:
             spool=spool,
             dead_man=DeadManTimer(),
             groups=RunGroups(group),
+            providers=providers,
+            workrooms=workrooms,
+            options=asdict(options),
         )
         return Shell(hands)
+
+    def _claims(self, agent: str, scripts: Scripts) -> Claims:
+        lease, start = self.options.lease_seconds, self.options.start_timeout_seconds
+        return Claims(scripts, agent, lease_seconds=lease, start_timeout_seconds=start)
 
     def _runner(self, joined: Joined) -> SubprocessRunner:
         runner = SubprocessRunner(joined.mark, self.environment, host=host_name(), limit=self.options.limit)
@@ -221,9 +230,8 @@ class Supervisor:
             events.few_descriptors(granted=limit.granted, needed=limit.needed)
         return runner
 
-    def _order(self, store: Store, claim: Claim, kept: set[str]) -> Order:
-        keep = claim.queue in kept
-        return checked_order_of(claim, store.spec_of, own=self.environment, keep_when_cut=keep, host=host_name())
+    def _order(self, store: Store, claim: Claim, site: Site, kept: set[str]) -> Order:
+        return checked_order_of(claim, store.spec_of, site, keep_when_cut=claim.queue in kept)
 
     def _supervision(self, *, spool_full: bool) -> Supervision:
         options = self.options
@@ -257,4 +265,5 @@ class Supervisor:
         shell.hands.renewals.leave()
         shell.hands.spool.leave()
         shell.hands.calls.leave(LEAVE_SECONDS)
+        shell.hands.workrooms.leave(LEAVE_SECONDS)
         self.patience.give_up()
