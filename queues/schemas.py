@@ -12,8 +12,10 @@ from typing import Any
 
 from queues.errors import NewerSchema
 
-RUN = 1
-"""The record of a run."""
+RUN = 2
+"""The record of a run; 2 that of one which requires labels of its agent, all others say 1."""
+LABELS_NEED = "0.1.0"
+"""The oldest version that knows labels."""
 QUEUE = 1
 """The settings of a work queue."""
 AGENT = 1

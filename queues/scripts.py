@@ -43,16 +43,21 @@ def generated_lua() -> str:
         f"local STATES = {{{names(frozenset(State))}}}\n"
         f"local SCHEMA = {{run={schemas.RUN}, queue={schemas.QUEUE}, agent={schemas.AGENT}, answer={schemas.ANSWER}, "
         f"deployment={schemas.DEPLOYMENT}}}\n"
+        f"local NEEDS = {{run='{schemas.LABELS_NEED}'}}\n"
         f"local RQ_DATA = '{data}' local DEFAULT_QUEUE = {{'{DEFAULT_QUEUE}', '{queue_id(DEFAULT_QUEUE)}'}}\n"
     )
 
 
+PRELUDE = ("prelude", "lines", "rq_view", "slots", "endings")
+OWN_PARTS = {"claim": ("alone",)}
+"""What stands before one verb alone: a script that has two ideas is two files."""
+
+
 @cache
 def script_text(package: str, verb: str) -> str:
-    """Put the generated tables and the three parts of the prelude before the script of a verb in `package`/lua."""
-    shared = [
-        files("queues").joinpath(f"lua/{part}.lua").read_text("utf-8") for part in ("prelude", "slots", "endings")
-    ]
+    """Put the generated tables and the parts of the prelude before the script of a verb in `package`/lua."""
+    parts = (*PRELUDE, *OWN_PARTS.get(verb, ()))
+    shared = [files("queues").joinpath(f"lua/{part}.lua").read_text("utf-8") for part in parts]
     return "".join([generated_lua(), *shared, files(package).joinpath(f"lua/{verb}.lua").read_text("utf-8")])
 
 

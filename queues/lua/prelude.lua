@@ -1,4 +1,4 @@
--- prelude.lua: what every script shares. The loader puts generated tables (EDGES, STATES, HELD, TERMINAL, SCHEMA, RQ_DATA) before it.
+-- prelude.lua: what every script shares. The loader puts generated tables (EDGES, STATES, HELD, TERMINAL, SCHEMA, NEEDS, RQ_DATA) before it.
 -- KEYS[1] the prefix that every key of the installation starts with
 -- ARGV[1] msgpack map of the verb's arguments   ARGV[2] microseconds added to the time of Redis (tests travel; else 0)
 -- A verb ends with `return done(reply)` (slots.lua), which wakes idle agents, or with `return refuse(code, details)` before
