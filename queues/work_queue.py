@@ -205,7 +205,7 @@ class WorkQueues:
                 requires=tuple(line.split("+")[1:]),
                 count=count,
                 first=Waiting(
-                    run_id=head[0][0].decode("utf-8", "replace"), due_us=int(head[0][1]), parked=None, line=line
+                    run_id=head[0][0].decode("utf-8", "replace"), due_us=score_us(head[0][1]), parked=None, line=line
                 ),
             )
             for line, count, head in zip(names, found[::2], found[1::2], strict=True)

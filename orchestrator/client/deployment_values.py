@@ -54,6 +54,7 @@ class Deployed(Value):
     work_queue_paused: bool
     work_queue_limit: int | None
     concurrency_limit: int | None
+    requires: tuple[str, ...]
     listening_agents: tuple[str, ...]
     next_scheduled_times: tuple[datetime, ...]  # the next three, over all its schedules
     schedules: tuple[ScheduleInfo, ...]
@@ -99,6 +100,7 @@ class DeploymentDetail(Deployment):
     timeout_seconds: float | None
     on_lost: str
     max_lost: int
+    requires: tuple[str, ...]
     listening_agents: tuple[str, ...]
     skipped: tuple[SkippedInstants, ...]  # newest first
     changes: tuple[Change, ...]  # newest first

@@ -30,6 +30,7 @@ from orchestrator.client.deployment_views import checked_parameters, deployed, s
 from orchestrator.client.environment import checked_environment
 from orchestrator.client.flow_runs import FlowRunVerbs
 from orchestrator.client.previews import MOST_ROWS
+from orchestrator.client.queue_values import AgentInfo
 from orchestrator.client.run_retries import made_id
 from orchestrator.client.values import FlowRun
 from orchestrator.deployments import deployment_id
@@ -37,7 +38,7 @@ from orchestrator.errors import Invalid, expected
 from orchestrator.keys import deployment_limit
 from orchestrator.store.deployments import DeploymentRecord, canonical, full_name
 from orchestrator.store.instants import passed_over
-from orchestrator.store.runs import new_run
+from orchestrator.store.runs import new_run, requires_of
 from orchestrator.store.specs import Spec
 from queues.clock import seconds_to_us
 from queues.errors import QueueExists
@@ -71,8 +72,8 @@ class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
         refuse_unknown(self.store.bundles, coded)
         made = self._queues_for(specs, create_queues)
         sent = send(self.store.bundles, coded)
-        listening = self._listening()
-        return [self._apply(spec, spec["work_queue"] in made, listening, sent) for spec in specs]
+        live = self._live()
+        return [self._apply(spec, spec["work_queue"] in made, live, sent) for spec in specs]
 
     def create_from_spec(self, spec: Mapping[str, Any], *, create_queues: bool = False) -> Deployed:
         """Apply one spec."""
@@ -105,7 +106,8 @@ class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
             timeout_seconds=spec.get("timeout_seconds"),
             on_lost=spec.get("on_lost") or "rerun",
             max_lost=spec.get("max_lost") or 3,
-            listening_agents=self._listening().get(spec["work_queue"], ()),
+            requires=requires_of(spec),
+            listening_agents=able(self._live(), spec),
             skipped=tuple(views.skipped(skip) for skip in self.store.schedules.skips(found.id)),
             changes=tuple(views.change(change) for change in self.store.changes.of(deployment_limit(found.id))),
         )
@@ -145,19 +147,29 @@ class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
         *,
         at: datetime | None = None,
         env: Mapping[str, str] | None = None,
+        requires: Sequence[str] = (),
         request_id: str | None = None,
     ) -> FlowRun:
         """Make a run, now or `at` a time, with the deployment's parameters and those given here on top.
 
-        `env`: variables of this run, which win over those of its deployment and its work queue. Sent again with the
-        same request id it makes no second run. Raises InvalidParameters, Invalid for variables.
+        `env`: variables of this run, which win over those of its deployment and its work queue. `requires`: labels that
+        its agent must have, beside those that the deployment requires. Sent again with the same request id it makes no
+        second run. Raises InvalidParameters, Invalid for variables.
         """
         found = self.store.deployments.find(ref)
         complete, own = checked_parameters(found, parameters or {}), checked_environment(env or {})
         due_us = None if at is None else moment_us("at", at)
         if due_us is not None and due_us <= self._now_us():
             due_us = None  # a time that has passed means now; it gives no better place in line
-        made = new_run(found, made_id(request_id), actor=self.actor, due_us=due_us, parameters=complete, env=own)
+        made = new_run(
+            found,
+            made_id(request_id),
+            actor=self.actor,
+            due_us=due_us,
+            parameters=complete,
+            env=own,
+            requires=requires,
+        )
         self.store.records.create([made])
         return self._shown(made.id)
 
@@ -181,7 +193,7 @@ class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
         return self.store.deployments.get_many(ids)
 
     def _apply(
-        self, spec: Spec, queue_made: bool, listening: Mapping[str, tuple[str, ...]], sent: Mapping[str, SentCode]
+        self, spec: Spec, queue_made: bool, live: Sequence[AgentInfo], sent: Mapping[str, SentCode]
     ) -> Deployed:
         now_us, own_id = self._now_us(), deployment_id(spec["flow"], spec["name"])
         self._close_changed(own_id, spec, now_us)
@@ -190,7 +202,7 @@ class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
         return Deployed(
             **deployed(own_id, spec, put, queue, now_us),
             work_queue_created=queue_made,
-            listening_agents=listening.get(queue.name, ()),
+            listening_agents=able(live, spec),
             code=sent.get((spec.get("source") or {}).get("digest") or ""),
         )
 
@@ -217,16 +229,18 @@ class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
                 made.discard(name)  # somebody else was faster
         return made
 
-    def _listening(self) -> dict[str, tuple[str, ...]]:
-        names: dict[str, list[str]] = {}
-        for agent in agents(self.store):
-            for queue in agent.queues if agent.state != LOST else ():
-                names.setdefault(queue, []).append(agent.name)
-        return {queue: tuple(sorted(found)) for queue, found in names.items()}
+    def _live(self) -> list[AgentInfo]:
+        return [agent for agent in agents(self.store) if agent.state != LOST]
 
     def _cancel(self, ids: Sequence[str]) -> int:
         reason = "its deployment was deleted"
         return sum(self.store.records.cancel_waiting(ids, states=UNCLAIMED, actor=self.actor, reason=reason))
+
+
+def able(live: Iterable[AgentInfo], spec: Spec) -> tuple[str, ...]:
+    """The agents that listen to the work queue of a spec and have the labels it requires."""
+    queue, requires = spec["work_queue"], requires_of(spec)
+    return tuple(sorted(one.name for one in live if queue in one.queues and set(requires) <= set(one.labels)))
 
 
 def check_preview(hours: float | None, limit: int | None) -> None:

@@ -85,11 +85,13 @@ class AgentInfo(Value):
     state: str
     last_heartbeat: datetime
     preparing: tuple[Preparing, ...]
+    labels: tuple[str, ...]
 
 
 class AgentDetail(AgentInfo):
     """An agent with the runs it holds, and what it was asked to do; that under its name, also before it started."""
 
+    queue_prefixes: tuple[str, ...]  # it serves every queue whose name begins so
     started_time: datetime | None
     version: str | None
     runs: tuple[FlowRun, ...]

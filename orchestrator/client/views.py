@@ -226,6 +226,7 @@ def agent_fields(agent: Agent) -> dict[str, Any]:
         "state": agent.state,
         "last_heartbeat": from_us(agent.seen_us),
         "preparing": preparing(agent.info.get(PREPARING, "")),
+        "labels": agent.labels,
     }
 
 

@@ -37,12 +37,12 @@ class DeploymentSpec:
 
     The flow is either `flow=`, a function under @flow, or `flow_location=` (a file, relative to this one) with
     `flow_name=`. `parameters` are JSON values; a run may override them. `schedule=` is one, `schedules=` several.
-    `concurrency_limit` caps the runs of this deployment at once, whatever its `work_queue` allows. `retries`,
-    `retry_delay_seconds` and `timeout_seconds` replace those of the flow. `on_lost` says what becomes of a run whose
-    machine is lost: "rerun" (at most `max_lost` times) or "crash". `max_waiting` is how many scheduled runs may wait
-    to start; further instants are skipped. `source` says how the code comes to the machines that run it: "bundle"
-    (packed and sent along; what None means), "path" (it is at the same path everywhere: a shared disk, an image) or a
-    GitRepository.
+    `requires` are labels (`gpu`, `region=eu`) that an agent must have to run it. `concurrency_limit` caps the runs of
+    this deployment at once, whatever its `work_queue` allows. `retries`, `retry_delay_seconds` and `timeout_seconds`
+    replace those of the flow. `on_lost` says what becomes of a run whose machine is lost: "rerun" (at most `max_lost`
+    times) or "crash". `max_waiting` is how many scheduled runs may wait to start; further instants are skipped.
+    `source` says how the code comes to the machines that run it: "bundle" (packed and sent along; what None means),
+    "path" (it is at the same path everywhere: a shared disk, an image) or a GitRepository.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class DeploymentSpec:
         schedule: "Schedule | None" = None,
         schedules: "Iterable[Schedule] | None" = None,
         tags: "Iterable[str] | None" = None,
+        requires: "Iterable[str] | None" = None,
         flow_runner: "SubprocessFlowRunner | None" = None,
         work_queue: str = DEFAULT_QUEUE,
         concurrency_limit: "int | None" = None,
@@ -77,6 +78,7 @@ class DeploymentSpec:
         self.schedule = schedule
         self.schedules = schedules
         self.tags = tags
+        self.requires = requires
         self.flow_runner = flow_runner
         self.work_queue = work_queue
         self.concurrency_limit = concurrency_limit

@@ -64,6 +64,7 @@ def fields(spec: DeploymentSpec, flow: Flow, place: Place) -> dict[str, Any]:
         check(schedule)
     parameters = values.plain_parameters(spec.parameters or {})
     flow_schema = schema.flow_schema(flow)
+    requires = arguments.checked_labels(spec.requires)
     values.check_against(flow_schema, parameters, complete=bool(schedules))
     return {
         "name": spec.name,
@@ -80,6 +81,7 @@ def fields(spec: DeploymentSpec, flow: Flow, place: Place) -> dict[str, Any]:
         "schema": flow_schema,
         "schedules": with_slugs(schedules),
         "tags": arguments.checked_tags([*flow.tags, *arguments.checked_tags(spec.tags)]),
+        **({"requires": requires} if requires else {}),
         "work_queue": spec.work_queue,
         "concurrency_limit": spec.concurrency_limit,
         **attempts(spec, flow),

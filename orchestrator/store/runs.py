@@ -14,6 +14,7 @@ from orchestrator.keys import StoreKeys, deployment_limit
 from orchestrator.runs import ids_of_name, run_name
 from orchestrator.store.deployments import DeploymentRecord
 from orchestrator.store.names import ID_PART, UUID, ambiguous, not_found
+from queues.keys import checked_labels
 from queues.records import Run
 from queues.runs import NewRun, Runs
 from queues.scripts import Scripts
@@ -69,10 +70,12 @@ def new_run(
     env: Mapping[str, str] | None = None,
     reason: str = "",
     retry_of: str | None = None,
+    requires: Sequence[str] = (),
 ) -> NewRun:
     """Make a run of the current revision. `parameters` are complete; None means those of the deployment.
 
-    `env` are variables of its own, which the caller has checked.
+    `env` are variables of its own, which the caller has checked. `requires` are labels that its agent must have beside
+    those that the deployment requires.
 
     Raises NewerSchema and BadPayload when the deployment can not be worked with.
     """
@@ -99,12 +102,18 @@ def new_run(
         due_us=due_us,
         limits=(deployment_limit(deployment.id), *(f"tag:{tag}" for tag in tags)),
         groups=(deployment_limit(deployment.id),),
+        requires=checked_labels([*requires_of(spec), *requires]),
         fields=fields,
         data=big or None,
         on_lost=spec.get("on_lost") or "rerun",
         max_lost=spec.get("max_lost") or 3,
         reason=reason,
     )
+
+
+def requires_of(spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """The labels that an agent must have for the runs of a spec."""
+    return tuple(spec.get("requires") or ())
 
 
 def encoded(value: Any) -> bytes:
