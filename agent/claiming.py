@@ -41,6 +41,8 @@ class Claiming:
 
     queues: Sequence[str]
     limit: int
+    by_prefix: bool = False
+    """Whether claims also look at queues that are named by a prefix (`queues.claims`)."""
     asking: bool = False
     asked_again: bool = False
     avoids: bool = False
@@ -59,7 +61,7 @@ class Claiming:
         queues = self._open_queues(now)
         if free <= 0:
             return []
-        if not queues or now < self.hold_until:
+        if not (queues or self.by_prefix) or now < self.hold_until:
             return [self._poll_at(max(now + POLL_SECONDS, self.hold_until) if queues else now + POLL_SECONDS)]
         avoided = self._avoided(now)
         self.asking, self.asked_again, self.avoids = True, False, bool(avoided)
@@ -101,7 +103,8 @@ class Claiming:
         return tuple(queue for queue in self.queues if queue not in closed)
 
     def _avoided(self, now: float) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(one.limit for one in self.back_offs.values() if now < one.until and one.limit))
+        closed = [one for one in self.back_offs.values() if now < one.until and (one.limit or self.by_prefix)]
+        return tuple(dict.fromkeys(one.limit or f"queue:{one.queue}" for one in closed))
 
     def _poll_at(self, at: float) -> SetTimer:
         return SetTimer((Timer.POLL, ""), at)

@@ -18,7 +18,7 @@ from orchestrator.cli.frame import group
 from orchestrator.cli.output import Columns, Output, as_json, fields_of
 from orchestrator.cli.run_log import print_line
 from orchestrator.cli.run_rows import CHANGES, LESS_NEEDED, RUNS
-from orchestrator.cli.values import QUEUE, Reference, Whole
+from orchestrator.cli.values import LABEL, QUEUE, QueuePrefix, Reference, Whole
 from orchestrator.errors import NotFound
 from queues.errors import UnknownQueue
 
@@ -30,12 +30,17 @@ if TYPE_CHECKING:
     from orchestrator.store.run_logs import LogRecord
 
 MOST_RUNS = 1000
+NARROW = ("PID", "ID", "Labels")
+"""What a narrow terminal does not show of agents, first ones first."""
+NO_AGENTS = "There are no agents; start one with `headgate agent start`."
+MATCH = "All work queues whose names begin so, those made later too; may come often."
 AGENTS: Columns = {
     "ID": "id",
     "Name": "name",
     "Host": "host",
     "PID": "pid",
     "Queues": "queues",
+    "Labels": "labels",
     "Limit": "limit",
     "Running": "running",
     "State": "state",
@@ -50,18 +55,37 @@ def agent() -> None:
 
 @agent.command("start", shows=False)
 @click.option("-q", "--queue", "queues", type=QUEUE, multiple=True, help="A work queue to pull from; may come often.")
+@click.option("-m", "--match", "prefixes", type=QueuePrefix(), multiple=True, metavar="PREFIX*", help=MATCH)
+@click.option("--label", "labels", type=LABEL, multiple=True, help="What this agent has, as in gpu; may come often.")
 @click.option("-l", "--limit", type=Whole(1, MOST_RUNS), help="How many runs at once; as many as CPUs without it.")
 @click.option("-n", "--name", type=QUEUE, help="What to call it; without it the host's name and a number.")
 @click.option("--create-queues", is_flag=True, help="Make work queues that do not exist yet.")
-def start(queues: Sequence[str], limit: int | None, name: str | None, create_queues: bool) -> None:
-    """Run an agent in the foreground. Without -q it pulls from the queue `default`."""
+@click.option("--health-port", type=Whole(0, 65535), help="Answer GET /health and /ready there; 0 takes any free port.")
+@click.option("--health-host", default="127.0.0.1", help="Its address (127.0.0.1: this machine only).")
+def start(
+    queues: Sequence[str],
+    prefixes: Sequence[str],
+    labels: Sequence[str],
+    limit: int | None,
+    name: str | None,
+    create_queues: bool,
+    **probes: Any,
+) -> None:
+    """Run an agent in the foreground. Without -q and -m it pulls from the queue `default`."""
     from agent.options import AgentOptions, keeper_command
 
     chosen = settings_of_role()
     with client(chosen) as opened:
-        names = known_queues(opened, queues or ["default"], create_queues)
+        names = known_queues(opened, queues or ([] if prefixes else ["default"]), create_queues)
     options = AgentOptions.from_settings(
-        chosen, queues=names, limit=limit, name=name, redis_url=chosen.redis_url or embedded_redis(chosen)
+        chosen,
+        queues=names,
+        limit=limit,
+        name=name,
+        redis_url=chosen.redis_url or embedded_redis(chosen),
+        labels=tuple(labels),
+        queue_prefixes=tuple(dict.fromkeys(prefixes)),
+        **probes,
     )
     sys.stdout.flush()
     command = keeper_command()
@@ -98,10 +122,23 @@ def embedded_redis(chosen: Settings) -> str:
 
 
 @agent.command("ls")
-def ls(output: Output) -> None:
+@click.option("-w", "--watch", is_flag=True, help="List them again every 2 seconds, until q or Ctrl-C.")
+def ls(output: Output, watch: bool) -> None:
     """List the agents of all machines."""
+    from orchestrator.cli.following import follow
+
     with client() as opened:
-        output.rows(opened.list_agents(), AGENTS, empty="There are no agents; start one with `headgate agent start`.")
+        if watch:
+            follow(output, opened.list_agents, page_of_agents)
+        else:
+            output.rows(opened.list_agents(), AGENTS, empty=NO_AGENTS, optional=NARROW)
+
+
+def page_of_agents(page: Output, found: Sequence[AgentInfo], *, failure: str | None = None) -> None:
+    """Prints the agents as they were seen last, after why they can not be seen now."""
+    if failure:
+        page.line(page.bold(f"nothing new: {failure}"))
+    page.table(found, AGENTS, NARROW) if found else page.line(NO_AGENTS)
 
 
 @agent.command("inspect")

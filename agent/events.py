@@ -16,10 +16,25 @@ def _log() -> Any:
     return import_module("structlog").get_logger("headgate.agent")
 
 
-def started(*, agent: str, queues: tuple[str, ...], limit: int, freed: int, swept: int, ends_runs_by: str) -> None:
+def started(
+    *,
+    agent: str,
+    queues: tuple[str, ...],
+    labels: tuple[str, ...],
+    limit: int,
+    freed: int,
+    swept: int,
+    ends_runs_by: str,
+) -> None:
     """The agent is registered and begins to claim; `ends_runs_by` is `control group` or `process tree`."""
     told = {"freed": freed, "swept": swept, "ends_runs_by": ends_runs_by}
+    told |= {"labels": ",".join(labels)} if labels else {}
     _log().info("agent started", agent=agent, queues=",".join(queues), limit=limit, **told)
+
+
+def answers_probes(*, host: str, port: int) -> None:
+    """GET /health and /ready are answered there."""
+    _log().info("agent answers probes", host=host, port=port)
 
 
 def risky_redis(*, problem: str) -> None:

@@ -24,10 +24,11 @@ from agent.calls import Calls
 from agent.claiming import Claiming
 from agent.control_group import ControlGroup, enter
 from agent.errors import AgentError
+from agent.health import Health, Vitals
 from agent.host_check import HostUnfit, check_host, start_all
 from agent.joining import Joined, Joining, installation
 from agent.keeper import KEEPER_VARIABLE
-from agent.kernel import DeadManTimer, adopt_orphans, hide_memory, signal_at_death_of_parent
+from agent.kernel import DeadManTimer, adopt_orphans, boot_time, hide_memory, signal_at_death_of_parent
 from agent.lease_clock import LeaseClock
 from agent.leftovers import group_name
 from agent.logs.spool import Spool
@@ -122,6 +123,7 @@ class Supervisor:
         self.patience = Patience()
         self.mailbox = Mailbox()
         self.bridge = RqBridge(options.prefix)
+        self.turned_at = boot_time()
         # A server that was started anew may have lost what it was told last: the leases are renewed at once.
         self.clients = RedisClients(options, on_return=lambda: self.mailbox.post(Woken(news=True)))
 
@@ -129,22 +131,27 @@ class Supervisor:
         """Serve until told to end."""
         restarted = self._tie_to_keeper()
         store = self._reach(restarted)
-        kept = {queue for queue in self.options.queues if store.queues.get(queue).on_disconnect == "keep"}
+        kept = {queue: store.queues.get(queue).on_disconnect == "keep" for queue in self.options.queues}
         signals = Signals()
         presence = Presence(store.scripts, silent_seconds=self.options.lease_seconds + self.options.grace_seconds)
         joining = Joining(presence, self.options, self.bridge)
+        port = self.options.health_port
+        health = None if port is None else Health(self.options.health_host, port)
         joined = joining.join()
         group = enter(group_name(joined.mark))
         found_by = ends_runs_by(group)
         shell = self._shell(store, joining, joined, kept, group)
         events.started(
             agent=joined.name,
-            queues=self.options.queues,
+            queues=(*self.options.queues, *(f"{prefix}*" for prefix in self.options.queue_prefixes)),
+            labels=self.options.labels,
             limit=self.options.limit,
             freed=joined.freed,
             swept=joined.swept,
             ends_runs_by=found_by,
         )
+        if health is not None:
+            self._answer_probes(health, joined.name, shell)
         self._serve(shell, signals)
         self._leave(shell)
         events.left(agent=joined.name)
@@ -172,7 +179,7 @@ class Supervisor:
         return store
 
     def _shell(
-        self, store: Store, joining: Joining, joined: Joined, kept: set[str], group: ControlGroup | None
+        self, store: Store, joining: Joining, joined: Joined, kept: dict[str, bool], group: ControlGroup | None
     ) -> Shell:
         options, post, patience = self.options, self.mailbox.post, self.patience
         claims = partial(self._claims, joined.name)
@@ -184,6 +191,7 @@ class Supervisor:
             make_order=lambda claim: self._order(store, claim, site, kept),
             register=lambda: joining.again(joined.name),
             unregister=lambda: joining.leave(joined.name),
+            serve=lambda queues: joining.serve(joined.name, queues),
             cancel=lambda run_id, actor: store.records.cancel(run_id, actor=actor),
             post=post,
             patience=patience,
@@ -220,8 +228,14 @@ class Supervisor:
         return Shell(hands)
 
     def _claims(self, agent: str, scripts: Scripts) -> Claims:
-        lease, start = self.options.lease_seconds, self.options.start_timeout_seconds
-        return Claims(scripts, agent, lease_seconds=lease, start_timeout_seconds=start)
+        return Claims(
+            scripts,
+            agent,
+            lease_seconds=self.options.lease_seconds,
+            start_timeout_seconds=self.options.start_timeout_seconds,
+            labels=self.options.labels,
+            prefixes=self.options.queue_prefixes,
+        )
 
     def _runner(self, joined: Joined) -> SubprocessRunner:
         runner = SubprocessRunner(joined.mark, self.environment, host=host_name(), limit=self.options.limit)
@@ -230,12 +244,14 @@ class Supervisor:
             events.few_descriptors(granted=limit.granted, needed=limit.needed)
         return runner
 
-    def _order(self, store: Store, claim: Claim, site: Site, kept: set[str]) -> Order:
-        return checked_order_of(claim, store.spec_of, site, keep_when_cut=claim.queue in kept)
+    def _order(self, store: Store, claim: Claim, site: Site, kept: dict[str, bool]) -> Order:
+        if claim.queue not in kept:  # named by a prefix
+            kept[claim.queue] = store.queues.get(claim.queue).on_disconnect == "keep"
+        return checked_order_of(claim, store.spec_of, site, keep_when_cut=kept[claim.queue])
 
     def _supervision(self, *, spool_full: bool) -> Supervision:
         options = self.options
-        claiming = Claiming(queues=options.queues, limit=options.limit)
+        claiming = Claiming(queues=options.queues, limit=options.limit, by_prefix=bool(options.queue_prefixes))
         return Supervision(
             claiming=claiming,
             preparer=Preparer(claiming=claiming, host=host_name()),
@@ -244,6 +260,24 @@ class Supervisor:
             kill_seconds=options.kill_seconds,
             spool_full=spool_full,
         )
+
+    def _answer_probes(self, health: Health, name: str, shell: Shell) -> None:
+        supervision, limit = shell.hands.supervision, self.options.limit
+
+        def look() -> Vitals:
+            return Vitals(
+                agent=name,
+                state=supervision.state,
+                running=len(supervision.runs),
+                limit=limit,
+                redis=supervision.leases.reachable,
+                loop_seconds=boot_time() - self.turned_at,
+                renew_seconds=self.options.renew_seconds,
+            )
+
+        health.look_by(look)
+        start_all([health])
+        events.answers_probes(host=self.options.health_host, port=health.port)
 
     def _serve(self, shell: Shell, signals: Signals) -> None:
         abandon = partial(shell.tell, AskedToEnd(EndLevel.ABANDON))
@@ -257,6 +291,7 @@ class Supervisor:
         while not shell.left:
             shell.hands.loop.run_once()
             shell.deal()
+            self.turned_at = boot_time()
 
     def _leave(self, shell: Shell) -> None:
         if not shell.hands.supervision.leases.reachable:

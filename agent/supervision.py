@@ -240,9 +240,11 @@ class Supervision:
         if not self.leases.send():
             return []
         held = tuple((run.order.ref, run.confirmed) for run in self.runs.values() if run.needs_renewal(now))
-        return [Renew(held, self._state(), self.preparer.shown())]
+        return [Renew(held, self.state, self.preparer.shown())]
 
-    def _state(self) -> str:
+    @property
+    def state(self) -> str:
+        """What this agent says of itself."""
         if self.level is EndLevel.SERVING:
             return "spool full" if self.spool_full else "running"
         return "draining" if self.level is EndLevel.DRAIN else "stopping"

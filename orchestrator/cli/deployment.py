@@ -57,10 +57,10 @@ def create(output: Output, file: str, create_queues: bool, checked: bool, timeou
     else:
         keys = ("id", "name", "status", "code_version")
         output.rows([{key: getattr(one, key) for key in keys} for one in made], {}, empty="")
-    for queue in dict.fromkeys(one.work_queue for one in made if not one.listening_agents):
-        output.note(
-            f"Warning: no agent listens to work queue {queue}; start one with `headgate agent start -q {queue}`"
-        )
+    for queue, requires in dict.fromkeys((one.work_queue, one.requires) for one in made if not one.listening_agents):
+        start = " ".join([f"headgate agent start -q {queue}", *(f"--label {label}" for label in requires)])
+        having = f" with label{'s' * (len(requires) > 1)} {', '.join(requires)}" if requires else ""
+        output.note(f"Warning: no agent{having} listens to work queue {queue}; start one with `{start}`")
 
 
 def describe(output: Output, made: Any) -> None:
@@ -74,6 +74,7 @@ def describe(output: Output, made: Any) -> None:
         "id": made.id,
         "work queue": f"{made.work_queue} ({', '.join(remarks)})",
         "own limit": made.concurrency_limit and f"at most {made.concurrency_limit} at once",
+        "requires": requires_text(made.requires),
         "agents": ", ".join(made.listening_agents) or "none listens",
         "schedule": "; ".join(schedule.text for schedule in made.schedules) or "none: it runs when asked to",
         "paused": is_paused and f"its schedules make no runs until `{command('deployment', 'resume', made.name)}`",
@@ -85,6 +86,11 @@ def describe(output: Output, made: Any) -> None:
     for name, value in facts.items():
         if value:
             output.line(f"  {name:<13} {output.cell(value)}")
+
+
+def requires_text(requires: tuple[str, ...]) -> str:
+    """Which agents may run it."""
+    return f"an agent with {', '.join(requires)}" if requires else ""
 
 
 @deployment.command("ls")

@@ -26,6 +26,8 @@ BEFORE = "2e7b9c9"
 """The last commit of the version before: its records and scripts are what this version has to get along with."""
 AWARE = "fdec71b"
 """The first commit that leaves alone what it is too old for."""
+BEFORE_LABELS = "5264277"
+"""The last commit that knew no labels; it knows schemas, by which it leaves alone what requires one."""
 RUNS, LIMIT, KILLS = 90, 3, 6
 FLOW = """
 import os, time
@@ -47,7 +49,7 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def tree_of(commit: str, folder: Path) -> Path:
-    """The tree of a commit, in a folder."""
+    """The files of a commit, in a folder."""
     packed = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True)
     if packed.returncode:
         pytest.skip(f"NOT SHOWN: the commit {commit} is not here (a shallow clone?): {packed.stderr.decode().strip()}")
@@ -78,19 +80,19 @@ class Both(Installation):
         finally:
             self.environment = now
 
-    def agent(self, name: str, old: bool) -> subprocess.Popen[bytes]:
+    def agent(self, name: str, old: bool, *words: str) -> subprocess.Popen[bytes]:
         """Start an agent and see that it is of the version meant: only this one says its schema."""
         redis, key = self.store.scripts.redis, self.store.keys.agent(name)
         earlier = redis.hget(key, "instance")
-        role = self.role(old, "agent", "start", "-q", "ml", "--name", name, "--limit", "2")
+        role = self.role(old, "agent", "start", "-q", "ml", "--name", name, "--limit", "2", *words)
         wait_until(lambda: redis.hget(key, "instance") not in (None, earlier), 30, message=self.role_logs)
         assert (redis.hget(key, "schema") is None) is old
         return role
 
-    def submit(self, count: int) -> list[str]:
+    def submit(self, count: int, *requires: str) -> list[str]:
         """Make runs of the one deployment."""
         (deployment,) = self.store.deployments.all()
-        runs = [new_run(deployment, str(uuid.uuid4()), actor="a test") for _ in range(count)]
+        runs = [new_run(deployment, str(uuid.uuid4()), actor="a test", requires=requires) for _ in range(count)]
         self.store.records.create(runs)
         return [run.id for run in runs]
 
@@ -168,3 +170,23 @@ def judge(both: Both, runs: list[str]) -> None:
     lost = sum(move["to"] == "QUEUED" and bool(move["from"]) for move in seen)
     assert min(by["old"], by["new"]) >= RUNS // 10 and lost >= 1, (by, lost)
     assert len((both.folder / "started").read_text().split()) >= RUNS
+
+
+@pytest.mark.slow
+def test_an_agent_and_a_scheduler_that_know_no_labels_leave_alone_what_requires_one(both: Both, tmp_path: Path) -> None:
+    both.before = tree_of(BEFORE_LABELS, tmp_path)
+    both.store.queues.create("ml", limit=LIMIT)
+    both.deploy(FLOW)
+    both.role(True, "scheduler", "start")
+    both.role(True, "agent", "start", "-q", "ml", "--name", "old-1", "--limit", "2")
+    labelled, plain = both.submit(5, "gpu"), both.submit(10)
+    wait_until(lambda: both.ended(plain) == 10, 60, message=both.role_logs)
+    later = both.submit(5)
+    wait_until(lambda: both.ended(later) == 5, 60, message=both.role_logs)
+    records = [run for run in both.store.records.get_many(labelled) if run is not None]
+    assert [(run.state, run.attempt, run.agent) for run in records] == [("QUEUED", 0, None)] * 5
+    both.agent("new-1", False, "--label", "gpu")
+    wait_until(lambda: both.ended(labelled) == 5, 60, message=both.role_logs)
+    records = [run for run in both.store.records.get_many(labelled) if run is not None]
+    assert {(run.state, run.agent) for run in records} == {("COMPLETED", "new-1")}
+    assert not check(history_of(both.store.scripts.redis)).violations
