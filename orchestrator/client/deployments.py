@@ -192,9 +192,7 @@ class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
         ids = [one for name, one in self.store.deployments.names().items() if name.lower() in wanted]
         return self.store.deployments.get_many(ids)
 
-    def _apply(
-        self, spec: Spec, queue_made: bool, live: Sequence[AgentInfo], sent: Mapping[str, SentCode]
-    ) -> Deployed:
+    def _apply(self, spec: Spec, queue_made: bool, live: Sequence[AgentInfo], sent: Mapping[str, SentCode]) -> Deployed:
         now_us, own_id = self._now_us(), deployment_id(spec["flow"], spec["name"])
         self._close_changed(own_id, spec, now_us)
         put = self.store.deployments.put(own_id, spec, placed(spec, now_us), self.actor)

@@ -5,8 +5,8 @@ from typing import Any
 
 from orchestrator.client import views
 from orchestrator.client.explain import why
-from orchestrator.client.explain_values import Alone, Around, LastAgent, Scene
 from orchestrator.client.explain_agents import missing_code
+from orchestrator.client.explain_values import Alone, Around, LastAgent, Scene
 from orchestrator.client.explain_waiting import limits_in_order
 from orchestrator.client.values import Change, FlowRun, SlotHolder
 from orchestrator.store import Store

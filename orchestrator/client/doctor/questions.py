@@ -12,7 +12,7 @@ from orchestrator.client.doctor.waiting import Lines
 from orchestrator.store import Store
 from orchestrator.store.leader import Leader, read_leader
 from queues.audit import STANDING, Audit, Audited
-from queues.clock import score_us, seconds_to_us
+from queues.clock import seconds_to_us
 from queues.errors import HeadgateQueueError, RedisFailure, WrongKeyType
 from queues.keys import DEFAULT_QUEUE
 from queues.presence import Agent
