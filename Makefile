@@ -44,7 +44,7 @@ format: $(STAMP) ## write the format, and the fixes that are safe
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format .
 
-bench: $(STAMP) ## measure: bare loops and Headgate side by side (about 2 minutes)
+bench: $(STAMP) ## measure: bare loops and Headgate side by side (about 4 minutes)
 	@$(COMPILE)
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 

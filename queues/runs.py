@@ -164,14 +164,18 @@ class Runs:
         return self.get_many([run_id])[0]
 
     def get_many(self, run_ids: Sequence[str]) -> list[Run | None]:
-        """Read records in one round trip, in the order asked."""
-
-        def read(pipe: Any) -> None:
-            for run_id in run_ids:
-                pipe.hgetall(self._keys.run(run_id))
-
-        raws = self._scripts.ask_many(read)
+        """Read records, a hundred per round trip, in the order asked."""
+        raws = self._one(run_ids) if len(run_ids) == 1 else self._each_hundred(run_ids)
         return [Run.parse(run_id, raw) if raw else None for run_id, raw in zip(run_ids, raws, strict=True)]
+
+    def _one(self, run_ids: Sequence[str]) -> list[Mapping[bytes, bytes]]:
+        return self._scripts.ask_many(lambda pipe: [pipe.hgetall(self._keys.run(run_id)) for run_id in run_ids])
+
+    def _each_hundred(self, run_ids: Sequence[str]) -> Iterator[Mapping[bytes, bytes]]:
+        for chunk in chunks(run_ids):
+            for record in self._scripts.call("read_runs", runs=chunk):
+                flat = [text.encode("utf-8", "surrogateescape") for text in record]
+                yield dict(zip(flat[::2], flat[1::2], strict=True))
 
     def data(self, run_id: str, name: str) -> bytes | None:
         """Read one of the big things of a run: parameters, result, error."""

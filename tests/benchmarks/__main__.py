@@ -102,7 +102,7 @@ def rate_figures(measured: Fleet, scale: float) -> list[Figure]:
     for slots in SLOTS:
         progress(f"runs per second, {number(slots)}")
         bare, ours = [], []
-        for _ in range(3):
+        for _ in range(5):
             bare.append(bare_loops.interpreter_rate(redis, runs=max(20, int(150 * scale)), slots=slots))
             ours.append(measured.runs_per_second(runs=max(20, int(150 * scale)), slots=slots))
         fork = bare_loops.fork_rate(redis, runs=max(100, int(1000 * scale)), slots=slots)

@@ -35,7 +35,7 @@ FOLDERS = (("queues", ROOT / "queues" / "lua"), ("orchestrator.store", ROOT / "o
 SHARED = {"prelude", "slots", "endings"}
 """Not verbs: what the loader puts before every one."""
 
-READS = {"audit", "read_queues", "find_runs", "page_runs", "due_schedules"}
+READS = {"audit", "read_queues", "read_runs", "find_runs", "page_runs", "due_schedules"}
 """Verbs that write nothing on these stages."""
 
 
@@ -181,6 +181,10 @@ class Stage(CodeCalls):
 
     def read_queues(self) -> Call:
         return partial(self.far.queues.get, "default")
+
+    def read_runs(self) -> Call:
+        self.floor.make("r1", "r2")
+        return partial(self.far.records.get_many, ["r1", "r2"])
 
     def promote(self) -> Call:
         self.floor.make("later", due_us=self.near.scripts.now_us() + 1_000_000)

@@ -203,7 +203,7 @@ class Table(RuleBasedStateMachine):
         self.tail = self.model.snapshot(), self.floor.dump()
 
     def lose_tail(self) -> None:
-        """Redis returns without the end of its log: everything since `keep_tail` is undone, but no token comes again."""
+        """Redis returns without the end of its log: all since `keep_tail` is undone, and no token comes again."""
         now, token, (self.model, dump) = self.model.now, self.model.token, self.tail
         self.model.now, self.model.token = now, token
         self.floor.redis.flushall()

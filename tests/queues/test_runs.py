@@ -173,3 +173,13 @@ def test_the_history_keeps_first_and_last_moves_when_it_grows(floor: Floor) -> N
     times = [move.at_us for move in run.history]
     assert times == sorted(times) and run.history[-1].reason.startswith("again x")
     check(look(floor))
+
+
+def test_many_are_read_as_one_is_whatever_their_bytes_are(floor: Floor) -> None:
+    ids = [f"r{number}" for number in range(250)]
+    floor.make(*ids)
+    floor.redis.hset(floor.keys.run("r7"), "note", b"\xff\x00 caf\xc3\xa9")
+    asked = ["nobody", *ids, "r7"]
+    found = floor.runs.get_many(asked)
+    assert found == [floor.runs.get(run_id) for run_id in asked]
+    assert found[0] is None and found[-1] is not None and found[-1].fields["note"].endswith("\x00 café")
