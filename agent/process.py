@@ -23,7 +23,7 @@ from agent.background_writer import BackgroundWriter
 from agent.calls import Calls
 from agent.claiming import Claiming
 from agent.control_group import ControlGroup, enter
-from agent.errors import AgentError
+from agent.errors import AgentError, exit_code
 from agent.health import Health, Vitals
 from agent.host_check import HostUnfit, check_host, start_all
 from agent.joining import Joined, Joining, installation
@@ -53,7 +53,7 @@ from agent.workrooms import Workrooms
 from orchestrator.store.installation import Store
 from queues.address import masked
 from queues.claims import Claim, Claims
-from queues.errors import HeadgateQueueError, InvalidAddress, RedisFailure, UnknownQueue
+from queues.errors import HeadgateQueueError
 from queues.events import to_stderr
 from queues.presence import Presence
 from queues.rq_bridge import RqBridge
@@ -96,17 +96,6 @@ def main() -> NoReturn:
     except Exception:
         traceback.print_exc()
         end(BROKEN)
-
-
-def exit_code(error: Exception) -> int:
-    """The exit code of a refusal."""
-    if isinstance(error, AgentError):
-        return error.exit_code
-    if isinstance(error, RedisFailure):
-        return 5
-    if isinstance(error, UnknownQueue):
-        return 3
-    return 2 if isinstance(error, InvalidAddress) else 1
 
 
 def ends_runs_by(group: ControlGroup | None) -> str:

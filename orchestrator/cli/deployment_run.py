@@ -40,27 +40,25 @@ NEEDS_LABELS = "needs an agent with label"
 def run(
     output: Output,
     name: str,
-    pairs: Sequence[str],
-    whole: str | None,
     variables: Sequence[str],
     watch: bool,
     timeout: float | None,
     here: bool,
     requires: Sequence[str],
-    **when: Any,
+    **given: Any,
 ) -> None:
     """Make a run of a deployment."""
     from orchestrator.cli.parameters import parameters_of
     from orchestrator.cli.variables import variables_of, warn_of_secrets
 
-    at = start_time(**when)
+    at = start_time(given["at"], given["delay"])
     if timeout is not None and not watch:
         raise misused("--timeout", "only a watched run can time out", "add --watch")
     if here and (at or watch):
         raise misused("--here", "it runs now and is watched anyway", "leave out --watch, --at and --in")
     if here and requires:
         raise misused("--requires", "it runs in this terminal, whatever labels there are", "leave out one of them")
-    parameters, env = parameters_of(pairs, whole), variables_of(variables, "--env")
+    parameters, env = parameters_of(given["pairs"], given["whole"]), variables_of(variables, "--env")
     if here:
         from agent.cli import run_here
 

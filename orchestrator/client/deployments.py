@@ -38,7 +38,7 @@ from orchestrator.errors import Invalid, expected
 from orchestrator.keys import deployment_limit
 from orchestrator.store.deployments import DeploymentRecord, canonical, full_name
 from orchestrator.store.instants import passed_over
-from orchestrator.store.runs import new_run, requires_of
+from orchestrator.store.runs import Wishes, new_run, requires_of
 from orchestrator.store.specs import Spec
 from queues.clock import seconds_to_us
 from queues.errors import QueueExists
@@ -161,15 +161,8 @@ class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
         due_us = None if at is None else moment_us("at", at)
         if due_us is not None and due_us <= self._now_us():
             due_us = None  # a time that has passed means now; it gives no better place in line
-        made = new_run(
-            found,
-            made_id(request_id),
-            actor=self.actor,
-            due_us=due_us,
-            parameters=complete,
-            env=own,
-            requires=requires,
-        )
+        wishes = Wishes(parameters=complete, env=own, requires=requires)
+        made = new_run(found, made_id(request_id), actor=self.actor, due_us=due_us, own=wishes)
         self.store.records.create([made])
         return self._shown(made.id)
 

@@ -14,7 +14,7 @@ import pytest
 
 from orchestrator.deployments import deployment_id
 from orchestrator.store.installation import Store
-from orchestrator.store.runs import new_run
+from orchestrator.store.runs import Wishes, new_run
 from queues.states import TERMINAL
 from tests.chaos.checker import check
 from tests.chaos.history import history_of
@@ -92,7 +92,9 @@ class Both(Installation):
     def submit(self, count: int, *requires: str) -> list[str]:
         """Make runs of the one deployment."""
         (deployment,) = self.store.deployments.all()
-        runs = [new_run(deployment, str(uuid.uuid4()), actor="a test", requires=requires) for _ in range(count)]
+        runs = [
+            new_run(deployment, str(uuid.uuid4()), actor="a test", own=Wishes(requires=requires)) for _ in range(count)
+        ]
         self.store.records.create(runs)
         return [run.id for run in runs]
 
