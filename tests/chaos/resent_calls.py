@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from queues.identity import ProcessIdentity
 from queues.presence import Presence
 from queues.repair import FORGET_AGENTS_SECONDS, SLICE
 from queues.runs import NewRun
+from queues.scripts import OWN_PARTS, PRELUDE
 from queues.states import State
 from tests.chaos.resent_code_calls import CodeCalls
 from tests.queues.floor import Floor, proof
@@ -32,7 +34,7 @@ Call = Callable[[], Any]
 ID = "f67946e6-6291-5c97-a4e8-3ce5007dd3ea"
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = (("queues", ROOT / "queues" / "lua"), ("orchestrator.store", ROOT / "orchestrator" / "store" / "lua"))
-SHARED = {"prelude", "slots", "endings"}
+SHARED = {*PRELUDE, *chain.from_iterable(OWN_PARTS.values())}
 """Not verbs: what the loader puts before every one."""
 
 READS = {"audit", "read_queues", "read_runs", "find_runs", "page_runs", "due_schedules"}
