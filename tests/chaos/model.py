@@ -194,6 +194,8 @@ class Model(Records):
             self.lose(run)
         if not same:
             self.note_company(name)
+            for run in self.in_hands(name):
+                run.instance = "nobody"  # what the holder before left is ended by its leases, whoever comes next
         self.names[name] = Name(instance=instance, seen=self.now, request=holder.request if holder and same else "")
         return [run.id for run in taken]
 
