@@ -8,7 +8,7 @@ nothing but the disk.
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -73,8 +73,15 @@ class Provider(Protocol):
 class Providers:
     """The providers of one agent, by the kind of need. Methods may be called by any thread."""
 
-    def __init__(self, by_kind: Mapping[str, Provider], *, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        by_kind: Mapping[str, Provider],
+        *,
+        tidy: Sequence[Callable[[], object]] = (),
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._by_kind = by_kind
+        self._tidy = tidy
         self._now = now
         self._pinned: dict[str, tuple[Need, float]] = {}
         self._guard = threading.Lock()
@@ -91,6 +98,11 @@ class Providers:
         """Bring a need of these fields here."""
         provider = self._of(kind)
         return provider.prepare(provider.need(fields), progress)
+
+    def tidy(self) -> None:
+        """Remove what dead processes left half made, and what is more than may be kept; raises OSError."""
+        for remove in self._tidy:
+            remove()
 
     def unpin_all_but(self, used: frozenset[str]) -> None:
         """Let everything go that no run of these keys uses, and that was not asked for just now."""

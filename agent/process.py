@@ -174,6 +174,7 @@ class Supervisor:
         claims = partial(self._claims, joined.name)
         workrooms = Workrooms(options.home, installation(options), joined.name)
         providers = providers_of(options, self.environment)
+        workrooms.call(providers.tidy)
         site = Site(host=host_name(), own=self.environment, place=providers.place, room=workrooms.room)
         calls = Calls(
             claims(store.scripts),

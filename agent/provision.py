@@ -42,7 +42,7 @@ def providers_of(options: AgentOptions, own: Mapping[str, str]) -> Providers:
         GitNeed.kind: GitCheckouts(cache),
         EnvironmentNeed.kind: environments,
     }
-    return Providers(by_kind)
+    return Providers(by_kind, tidy=(cache.shrink, environments.tidy))
 
 
 def place_here(options: AgentOptions, own: Mapping[str, str], say: Progress) -> Place:

@@ -158,8 +158,9 @@ class CodeCache:
     # ------------------------------------------------------------------- removing
     def shrink(self) -> None:
         """Remove trees that nobody uses until the rest is no more than it may be, and what nobody can use any more."""
-        with self._folder() as folder:
-            self._shrink(folder)
+        if self.path.parent.is_dir():
+            with self._folder() as folder:
+                self._shrink(folder)
 
     def _shrink(self, folder: int) -> None:
         aged = sorted(self._entries())

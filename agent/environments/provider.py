@@ -19,7 +19,7 @@ MIB = 1 << 20
 class Environments:
     """The provider of environments; `home` is HEADGATE_HOME, `own` the environment of the process it is in.
 
-    `place` and `unpin` belong into the supervisor, `prepare` and `tidy` into a process of their own.
+    `place`, `unpin` and `tidy` belong into the supervisor, `prepare` into a process of its own.
     """
 
     def __init__(

@@ -201,7 +201,21 @@ def test_a_run_whose_code_is_prepared_holds_no_slot_and_another_starts_at_once(s
     assert run.state == State.QUEUED and run.held == () and site.store.presence.held("a1") == []
     client = Client(site.store)
     told = "agent a1 is preparing its code: fetching 111111111111 from file:///nowhere, for "
-    wait_until(lambda: (client.get_flow_run(waits).why or "").startswith(told), message=lambda: site.told(waits))
+    wait_until(
+        lambda: (client.get_flow_run(waits).why or "").startswith(told), 20, message=lambda: str(client.explain(waits))
+    )
     pids = preparing_processes()
     site.kill(site.supervisor(site.keepers[0]))
     wait_until(lambda: not any(map(is_running, pids)))
+
+
+def test_an_agent_that_starts_removes_what_a_dead_one_left_half_made(site: Site) -> None:
+    home = site.folder / "home"
+    half_built, half_fetched = home / "environments" / ("a" * 32), home / "code" / "an-earlier-boot" / "x"
+    for folder in (half_built, half_fetched):
+        folder.mkdir(parents=True, mode=0o700)
+        (folder / "file").write_text("half")
+    for folder in (home, home / "environments", home / "code"):
+        folder.chmod(0o700)
+    site.agent()
+    wait_until(lambda: not half_built.exists() and not half_fetched.exists(), message=site.log_of_agents)

@@ -1,4 +1,4 @@
-"""A laptop deploys, two machines that share nothing run: own networks, own disks, and one of them is cut off in mid-run."""
+"""A laptop deploys, two machines run: own networks, own disks, nothing shared, and one is cut off in mid-run."""
 
 from __future__ import annotations
 
