@@ -79,7 +79,6 @@ class Table(RuleBasedStateMachine):
         self.sent: list[tuple[Call, Call]] = []
         self.count = 0
         self.tail: tuple[Model, dict[bytes, bytes | None]]
-        self.latest_return = 0
 
     def set_up(self) -> None:
         """Three queues on an empty Redis that has been greeted."""
@@ -164,7 +163,6 @@ class Table(RuleBasedStateMachine):
         window = WindowLength(lease_seconds=LEASE, grace_seconds=GRACE, hold_seconds=HOLD)
         if self.floor.scripts.call("greet", run_id=run_id, installation="i", **window.arguments())["window"]:
             self.model.returned()
-            self.latest_return = max(self.latest_return, self.model.now)
 
     def beat(self) -> None:
         """A scheduler says that Redis takes writes."""
@@ -178,12 +176,15 @@ class Table(RuleBasedStateMachine):
         self.beat()
         self.travel(by)
         self.beat()
+        if by < 0:
+            self.keep_tail()
         self.occurred["jumps of the clock"] += 1
 
     def restart(self) -> None:
         """Kill -9 of Redis, and a new process on the same files.
 
-        A return that is lost with the tail and a clock that was set back are not played together: tokens may repeat.
+        A return that is lost with the tail, and a clock that was set back behind what gave the last tokens, are not
+        played together (nor by `jump`): tokens may come again then.
         """
         self.floor.redis.close()
         before = self.server.pid
@@ -192,9 +193,9 @@ class Table(RuleBasedStateMachine):
         self.floor.redis = self.floor.scripts.redis = self.schedulers.redis = self.server.client()
         wait_until(lambda: not self.floor.redis.info("persistence")["loading"], 10, message="Redis to read its log")
         self.on_time()
-        set_back = self.model.now < self.latest_return
+        ahead = int(self.floor.redis.get(self.floor.keys.token) or 0) > 16 * (self.floor.scripts.now_us() // 1000)
         self.greet()
-        if set_back:
+        if ahead:
             self.keep_tail()
         self.occurred["kills of Redis"] += 1
 
