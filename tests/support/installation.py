@@ -138,8 +138,9 @@ class Installation:
         """kill -9 of keeper and supervisor, as when a machine dies; answers the processes that were below them."""
         family = self.family(role)
         supervisor = next(process for process in family[1:] if process.ppid() == role.pid)
-        for process in (family[0], supervisor):
-            process.send_signal(signal.SIGKILL)
+        for number in (signal.SIGSTOP, signal.SIGKILL):  # stopped first: neither sees the other one die
+            for process in (family[0], supervisor):
+                process.send_signal(number)
         role.wait(10)
         return [process for process in family[1:] if process.pid != supervisor.pid]
 

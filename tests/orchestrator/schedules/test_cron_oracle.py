@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from cronsim import CronSim
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.schedules import CronSchedule
@@ -52,13 +52,18 @@ def ours(line: str, zone: str, start: datetime, end: datetime) -> list[datetime]
 
 
 def theirs(line: str, zone: str, start: datetime, end: datetime) -> list[datetime]:
-    """cronsim's instants in a span, in UTC."""
-    found = []
+    """cronsim's instants in a span, in UTC.
+
+    A day whose midnight is skipped, when the line leaves out the day before, it enters at 1:00 without a look at the
+    hour: a line that follows the clock has no such instant.
+    """
+    found, fields = [], parse(line)
     for moment in CronSim(line, start.astimezone(ZoneInfo(zone))):
         instant = moment.astimezone(UTC)
         if instant >= end:
             return found
-        found.append(instant)
+        if not fields.follows_the_clock or moment.hour in fields.hours:
+            found.append(instant)
     return found
 
 
@@ -93,6 +98,7 @@ whole_hours = st.sampled_from([zone for zone in ZONES if zone != HALF_AN_HOUR])
 
 @settings(max_examples=150, deadline=None)
 @given(line=lines, zone=whole_hours, day=changes)
+@example(line="* */2 * * */4", zone="America/Santiago", day="2026-09-05")
 def test_any_line_fires_as_cron_does_around_a_change_of_the_clock(line: str, zone: str, day: str) -> None:
     start = datetime.fromisoformat(day).replace(tzinfo=UTC) - timedelta(days=2)
     assert ours(line, zone, start, start + timedelta(days=5)) == theirs(line, zone, start, start + timedelta(days=5))
