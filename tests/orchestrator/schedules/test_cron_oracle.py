@@ -54,15 +54,15 @@ def ours(line: str, zone: str, start: datetime, end: datetime) -> list[datetime]
 def theirs(line: str, zone: str, start: datetime, end: datetime) -> list[datetime]:
     """cronsim's instants in a span, in UTC.
 
-    A day whose midnight is skipped, when the line leaves out the day before, it enters at 1:00 without a look at the
-    hour: a line that follows the clock has no such instant.
+    When a line leaves out the day before, cronsim enters one whose midnight is skipped at a midnight that is not there:
+    a line that follows the clock has no such instant.
     """
-    found, fields = [], parse(line)
-    for moment in CronSim(line, start.astimezone(ZoneInfo(zone))):
+    found, fields, place = [], parse(line), ZoneInfo(zone)
+    for moment in CronSim(line, start.astimezone(place)):
         instant = moment.astimezone(UTC)
         if instant >= end:
             return found
-        if not fields.follows_the_clock or moment.hour in fields.hours:
+        if not fields.follows_the_clock or instant.astimezone(place).hour in fields.hours:
             found.append(instant)
     return found
 
