@@ -126,6 +126,12 @@ def chunks(ids: Iterable[str]) -> Iterator[list[str]]:
     return (rest[at : at + CHUNK] for at in range(0, len(rest), CHUNK))
 
 
+def parsed(run_id: str, record: Sequence[str]) -> Run | None:
+    """The run of a record as the script read_runs gives it: field, value, field, value …"""
+    flat = [text.encode("utf-8", "surrogateescape") for text in record]
+    return Run.parse(run_id, dict(zip(flat[::2], flat[1::2], strict=True))) if flat else None
+
+
 class Runs:
     """Creates, reads, cancels, promotes and forgets runs."""
 
@@ -154,21 +160,13 @@ class Runs:
 
     def get(self, run_id: str) -> Run | None:
         """Read the record of a run."""
-        return self.get_many([run_id])[0]
+        raw = self._scripts.ask(lambda client: client.hgetall(self._keys.run(run_id)))
+        return Run.parse(run_id, raw) if raw else None
 
     def get_many(self, run_ids: Sequence[str]) -> list[Run | None]:
         """Read records, a hundred per round trip, in the order asked."""
-        raws = self._one(run_ids) if len(run_ids) == 1 else self._each_hundred(run_ids)
-        return [Run.parse(run_id, raw) if raw else None for run_id, raw in zip(run_ids, raws, strict=True)]
-
-    def _one(self, run_ids: Sequence[str]) -> list[Mapping[bytes, bytes]]:
-        return self._scripts.ask_many(lambda pipe: [pipe.hgetall(self._keys.run(run_id)) for run_id in run_ids])
-
-    def _each_hundred(self, run_ids: Sequence[str]) -> Iterator[Mapping[bytes, bytes]]:
-        for chunk in chunks(run_ids):
-            for record in self._scripts.call("read_runs", runs=chunk):
-                flat = [text.encode("utf-8", "surrogateescape") for text in record]
-                yield dict(zip(flat[::2], flat[1::2], strict=True))
+        records = (record for chunk in chunks(run_ids) for record in self._scripts.call("read_runs", runs=chunk))
+        return [parsed(run_id, record) for run_id, record in zip(run_ids, records, strict=True)]
 
     def data(self, run_id: str, name: str) -> bytes | None:
         """Read one of the big things of a run: parameters, result, error."""
