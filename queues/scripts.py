@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
+from itertools import chain
 from typing import Any
 
 import msgpack
@@ -47,13 +48,23 @@ def generated_lua() -> str:
     )
 
 
+BASICS = ("basics",)
+EARLY = {"renew": ("heartbeat",)}
+"""What may answer a verb before the prelude is loaded: for the cheapest calls that is most of their time."""
+PRELUDE = ("records", "slots", "endings")
+PARTS = frozenset({*BASICS, *chain.from_iterable(EARLY.values()), *PRELUDE})
+"""Scripts that are no verbs: what the loader puts before them."""
+
+
 @cache
 def script_text(package: str, verb: str) -> str:
-    """Put the generated tables and the three parts of the prelude before the script of a verb in `package`/lua."""
-    shared = [
-        files("queues").joinpath(f"lua/{part}.lua").read_text("utf-8") for part in ("prelude", "slots", "endings")
-    ]
-    return "".join([generated_lua(), *shared, files(package).joinpath(f"lua/{verb}.lua").read_text("utf-8")])
+    """Put the basics, the generated tables and the prelude before the script of a verb in `package`/lua."""
+
+    def texts(*parts: str) -> list[str]:
+        return [files("queues").joinpath(f"lua/{part}.lua").read_text("utf-8") for part in parts]
+
+    own = files(package).joinpath(f"lua/{verb}.lua").read_text("utf-8")
+    return "".join([*texts(*BASICS, *EARLY.get(verb, ())), generated_lua(), *texts(*PRELUDE), own])
 
 
 class Scripts:

@@ -1,4 +1,4 @@
--- endings.lua: the third part of the prelude: how held runs end, go back into line, or are lost; where a run belongs.
+-- endings.lua: the fourth part of the prelude: how held runs end, go back into line, or are lost; where a run belongs.
 
 -- Count what should not happen, for `doctor`: how often, and when last.
 local function tally(kind, n)

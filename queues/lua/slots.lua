@@ -1,11 +1,8 @@
--- slots.lua: the second part of the prelude: where waiting runs stand, who holds slots, who is woken.
+-- slots.lua: the third part of the prelude: where waiting runs stand, who holds slots, who is woken.
 -- A QUEUED run is in exactly one of two places: waiting:<queue>, which agents claim from, or parked:<limit>|<queue>.
 -- Whenever a limit has room and runs of a queue are parked under it, a run that needs it stands in waiting:<queue>.
 
 ------------------------------------------------------------------------ rq's view: a list of ids and a small hash per run
--- A foreign tool may have put anything under rq's keys: what fails there must not stop a run of ours half-way.
-local mirror = redis.pcall
-
 local function rq_job(run)
   local key = P .. 'rq:job:' .. run.id
   if TERMINAL[run.state] then mirror('DEL', key) return end
@@ -131,12 +128,6 @@ local function queue_exists(name)
   if name ~= DEFAULT_QUEUE[1] then return false end
   make_queue(name, {id = DEFAULT_QUEUE[2]})
   return true
-end
-
--- The lease of a queue's runs; `usual` is what holds for queues without one of their own.
-local function lease_us(queue, usual)
-  local own = tonumber(call('HGET', P .. 'queue:' .. queue, 'lease') or nil)
-  return own and own >= 1 and own <= 3600 and own * 1000000 or usual
 end
 
 ------------------------------------------------------------------------ the line of a queue

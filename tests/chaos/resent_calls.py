@@ -23,6 +23,7 @@ from queues.identity import ProcessIdentity
 from queues.presence import Presence
 from queues.repair import FORGET_AGENTS_SECONDS, SLICE
 from queues.runs import NewRun
+from queues.scripts import PARTS
 from queues.states import State
 from tests.queues.floor import Floor, proof
 from tests.support.deployments import MINUTELY, spec
@@ -31,16 +32,13 @@ Call = Callable[[], Any]
 ID = "f67946e6-6291-5c97-a4e8-3ce5007dd3ea"
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = (("queues", ROOT / "queues" / "lua"), ("orchestrator.store", ROOT / "orchestrator" / "store" / "lua"))
-SHARED = {"prelude", "slots", "endings"}
-"""Not verbs: what the loader puts before every one."""
-
 READS = {"audit", "read_queues", "read_runs", "find_runs", "page_runs", "due_schedules"}
 """Verbs that write nothing on these stages."""
 
 
 def scripts_of(folder: Path) -> set[str]:
     """The verbs of a folder of scripts."""
-    return {path.stem for path in folder.glob("*.lua")} - SHARED
+    return {path.stem for path in folder.glob("*.lua")} - PARTS
 
 
 def every_verb() -> list[str]:

@@ -1,7 +1,10 @@
 """rq in one file, key names in keys.py, Lua in files, and no pickle, no sleep in tests, no name that says nothing."""
 
+from pathlib import Path
+
 import pytest
 
+from queues.scripts import PARTS
 from tests.rules import seams
 from tests.rules.source_files import PRODUCT, ROOT, python_files, sample, tracked
 
@@ -38,9 +41,8 @@ def test_file_names_tell_what_is_inside():
 
 
 def scripts():
-    """Paths of the Lua verbs; the parts of the prelude are what they share."""
-    shared = ("/prelude.lua", "/slots.lua", "/endings.lua")
-    return [path for path in tracked() if path.endswith(".lua") and not path.endswith(shared)]
+    """Paths of the Lua verbs, without what the loader puts before them."""
+    return [path for path in tracked() if path.endswith(".lua") and Path(path).stem not in PARTS]
 
 
 def test_every_script_says_what_it_takes_and_returns():
