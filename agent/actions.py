@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from agent.messages import TimerKey
+from agent.needs import Need
 from agent.orders import Order, Ref
 from agent.runners.outcome import Delivery
 
@@ -113,11 +114,32 @@ class Renew:
 
     held: tuple[tuple[Ref, bool], ...]
     state: str
+    preparing: str = ""
+    """What is being prepared for which deployment, as the agent's presence shows it (JSON); "" for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Register:
     """Redis does not know this agent any more: register again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Bring a need onto this machine, in a process of its own; Progressed comes meanwhile, Prepared at the end."""
+
+    need: Need
+
+
+@dataclass(frozen=True, slots=True)
+class StopPreparing:
+    """End all preparations at once; nothing comes of them any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tidy:
+    """Let go of every place that no run of these needs (by their keys) uses."""
+
+    used: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +185,9 @@ Action = (
     | Forget
     | Renew
     | Register
+    | Prepare
+    | StopPreparing
+    | Tidy
     | SetTimer
     | ClearTimer
     | SetDeadMan

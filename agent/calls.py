@@ -48,7 +48,10 @@ class _OpenClaim:
 
 
 class Calls(threading.Thread):
-    """Takes actions, makes the calls, posts the answers as messages."""
+    """Takes actions, makes the calls, posts the answers as messages.
+
+    `serve` is told which queues the agent serves, whenever a claim by prefix has found others than before.
+    """
 
     def __init__(
         self,
@@ -57,6 +60,7 @@ class Calls(threading.Thread):
         make_order: MakeOrder,
         register: Callable[[], object],
         unregister: Callable[[], object],
+        serve: Callable[[tuple[str, ...]], object] | None = None,
         cancel: Callable[[str, str], object],
         post: Callable[[Message], None],
         patience: Patience,
@@ -66,6 +70,8 @@ class Calls(threading.Thread):
         self._make_order = make_order
         self._register = register
         self._unregister = unregister
+        self._serve = serve
+        self._served: tuple[str, ...] = ()
         self._cancel = cancel
         self._post = post
         self._patience = patience
@@ -129,6 +135,12 @@ class Calls(threading.Thread):
         # A claim that had to be sent again asked for what was free then.
         more = reply.more or asked.count < action.count or len(reply.claims) == MOST_CLAIMS
         self._post(Claimed(asked.sent_at, orders, refused, more, reply.hold_us / 1_000_000))
+        self._note_served(reply.queues)
+
+    def _note_served(self, queues: tuple[str, ...]) -> None:
+        if self._serve is not None and queues != self._served:
+            serve, self._served = self._serve, queues
+            self._try("register", lambda: serve(queues))
 
     def _orders(self, claims: list[Claim]) -> tuple[tuple[Order, ...], tuple[tuple[Ref, str], ...]]:
         orders, refused = [], []
@@ -149,10 +161,10 @@ class Calls(threading.Thread):
 
     def _deliver(self, ref: Ref, delivery: Delivery) -> None:
         if isinstance(delivery, GiveBack):
-            reason, loss = delivery.reason, delivery.counts_as_loss
+            how = {"counts_as_loss": delivery.counts_as_loss, "unstarted": delivery.unstarted}
+            reason = delivery.reason
             answer = self._try(
-                "release",
-                lambda: self._claims.release(ref.run_id, ref.token, ref.claim_id, reason=reason, counts_as_loss=loss),
+                "release", lambda: self._claims.release(ref.run_id, ref.token, ref.claim_id, reason=reason, **how)
             )
             said = "given back"
         elif isinstance(delivery, Outcome):

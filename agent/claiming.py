@@ -2,9 +2,11 @@
 
 Asked at once when a slot of this agent is free and there is a reason to: the start, a wake-up, an ended run, `more` in
 the last answer, Redis back again; otherwise every two seconds, should a wake-up have been lost. One claim at a time.
-The runs of a deployment whose code this machine lacks are left alone, in line: 1 s, doubling to 30 s while it lasts.
+The runs of a deployment whose code this machine lacks are left alone, in line: 1 s, doubling to 30 s while it lasts;
+those of one whose code or environment is being prepared until that has ended.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -39,6 +41,8 @@ class Claiming:
 
     queues: Sequence[str]
     limit: int
+    by_prefix: bool = False
+    """Whether claims also look at queues that are named by a prefix (`queues.claims`)."""
     asking: bool = False
     asked_again: bool = False
     avoids: bool = False
@@ -57,7 +61,7 @@ class Claiming:
         queues = self._open_queues(now)
         if free <= 0:
             return []
-        if not queues or now < self.hold_until:
+        if not (queues or self.by_prefix) or now < self.hold_until:
             return [self._poll_at(max(now + POLL_SECONDS, self.hold_until) if queues else now + POLL_SECONDS)]
         avoided = self._avoided(now)
         self.asking, self.asked_again, self.avoids = True, False, bool(avoided)
@@ -83,8 +87,12 @@ class Claiming:
     def back_off(self, now: float, order: Order) -> None:
         """Leave a deployment alone for a while, which this machine has no code for."""
         before = self.back_offs.get(order.code)
-        seconds = FIRST_BACK_OFF if before is None else min(LONGEST_BACK_OFF, 2 * before.seconds)
+        seconds = min(LONGEST_BACK_OFF, max(FIRST_BACK_OFF, 2 * before.seconds)) if before else FIRST_BACK_OFF
         self.back_offs[order.code] = BackOff(queue=order.queue, limit=order.limit, seconds=seconds, until=now + seconds)
+
+    def hold_off(self, order: Order) -> None:
+        """Leave a deployment alone until `has_code` says otherwise: what it needs is being prepared."""
+        self.back_offs[order.code] = BackOff(queue=order.queue, limit=order.limit, seconds=0.0, until=math.inf)
 
     def has_code(self, order: Order) -> None:
         """Note that a deployment revision could be launched."""
@@ -95,7 +103,8 @@ class Claiming:
         return tuple(queue for queue in self.queues if queue not in closed)
 
     def _avoided(self, now: float) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(one.limit for one in self.back_offs.values() if now < one.until and one.limit))
+        closed = [one for one in self.back_offs.values() if now < one.until and (one.limit or self.by_prefix)]
+        return tuple(dict.fromkeys(one.limit or f"queue:{one.queue}" for one in closed))
 
     def _poll_at(self, at: float) -> SetTimer:
         return SetTimer((Timer.POLL, ""), at)

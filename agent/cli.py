@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from json import loads
 from typing import TYPE_CHECKING, Any
@@ -17,23 +18,29 @@ from orchestrator.cli.frame import group
 from orchestrator.cli.output import Columns, Output, as_json, fields_of
 from orchestrator.cli.run_log import print_line
 from orchestrator.cli.run_rows import CHANGES, LESS_NEEDED, RUNS
-from orchestrator.cli.values import QUEUE, Reference, Whole
+from orchestrator.cli.values import LABEL, QUEUE, QueuePrefix, Reference, Whole
 from orchestrator.errors import NotFound
 from queues.errors import UnknownQueue
 
 if TYPE_CHECKING:
+    from agent.orders import Order
     from orchestrator.client import Client
     from orchestrator.client.queue_values import AgentInfo
     from orchestrator.config import Settings
     from orchestrator.store.run_logs import LogRecord
 
 MOST_RUNS = 1000
+NARROW = ("PID", "ID", "Labels")
+"""What a narrow terminal does not show of agents, first ones first."""
+NO_AGENTS = "There are no agents; start one with `headgate agent start`."
+MATCH = "All work queues whose names begin so, those made later too; may come often."
 AGENTS: Columns = {
     "ID": "id",
     "Name": "name",
     "Host": "host",
     "PID": "pid",
     "Queues": "queues",
+    "Labels": "labels",
     "Limit": "limit",
     "Running": "running",
     "State": "state",
@@ -48,18 +55,37 @@ def agent() -> None:
 
 @agent.command("start", shows=False)
 @click.option("-q", "--queue", "queues", type=QUEUE, multiple=True, help="A work queue to pull from; may come often.")
+@click.option("-m", "--match", "prefixes", type=QueuePrefix(), multiple=True, metavar="PREFIX*", help=MATCH)
+@click.option("--label", "labels", type=LABEL, multiple=True, help="What this agent has, as in gpu; may come often.")
 @click.option("-l", "--limit", type=Whole(1, MOST_RUNS), help="How many runs at once; as many as CPUs without it.")
 @click.option("-n", "--name", type=QUEUE, help="What to call it; without it the host's name and a number.")
 @click.option("--create-queues", is_flag=True, help="Make work queues that do not exist yet.")
-def start(queues: Sequence[str], limit: int | None, name: str | None, create_queues: bool) -> None:
-    """Run an agent in the foreground. Without -q it pulls from the queue `default`."""
+@click.option("--health-port", type=Whole(0, 65535), help="Answer GET /health and /ready there; 0 takes any free port.")
+@click.option("--health-host", default="127.0.0.1", help="Its address (127.0.0.1: this machine only).")
+def start(
+    queues: Sequence[str],
+    prefixes: Sequence[str],
+    labels: Sequence[str],
+    limit: int | None,
+    name: str | None,
+    create_queues: bool,
+    **probes: Any,
+) -> None:
+    """Run an agent in the foreground. Without -q and -m it pulls from the queue `default`."""
     from agent.options import AgentOptions, keeper_command
 
     chosen = settings_of_role()
     with client(chosen) as opened:
-        names = known_queues(opened, queues or ["default"], create_queues)
+        names = known_queues(opened, queues or ([] if prefixes else ["default"]), create_queues)
     options = AgentOptions.from_settings(
-        chosen, queues=names, limit=limit, name=name, redis_url=chosen.redis_url or embedded_redis(chosen)
+        chosen,
+        queues=names,
+        limit=limit,
+        name=name,
+        redis_url=chosen.redis_url or embedded_redis(chosen),
+        labels=tuple(labels),
+        queue_prefixes=tuple(dict.fromkeys(prefixes)),
+        **probes,
     )
     sys.stdout.flush()
     command = keeper_command()
@@ -96,10 +122,23 @@ def embedded_redis(chosen: Settings) -> str:
 
 
 @agent.command("ls")
-def ls(output: Output) -> None:
+@click.option("-w", "--watch", is_flag=True, help="List them again every 2 seconds, until q or Ctrl-C.")
+def ls(output: Output, watch: bool) -> None:
     """List the agents of all machines."""
+    from orchestrator.cli.following import follow
+
     with client() as opened:
-        output.rows(opened.list_agents(), AGENTS, empty="There are no agents; start one with `headgate agent start`.")
+        if watch:
+            follow(output, opened.list_agents, page_of_agents)
+        else:
+            output.rows(opened.list_agents(), AGENTS, empty=NO_AGENTS, optional=NARROW)
+
+
+def page_of_agents(page: Output, found: Sequence[AgentInfo], *, failure: str | None = None) -> None:
+    """Prints the agents as they were seen last, after why they can not be seen now."""
+    if failure:
+        page.line(page.bold(f"nothing new: {failure}"))
+    page.table(found, AGENTS, NARROW) if found else page.line(NO_AGENTS)
 
 
 @agent.command("inspect")
@@ -111,7 +150,8 @@ def inspect(output: Output, name: str) -> None:
     if output.form != "text":
         output.json(found)
         return
-    output.record({field: value for field, value in fields_of(found).items() if field not in ("runs", "changes")})
+    left_out = {"runs", "changes"} | (set() if found.preparing else {"preparing"})
+    output.record({field: value for field, value in fields_of(found).items() if field not in left_out})
     output.section("Runs", found.runs, RUNS, LESS_NEEDED)
     output.section("Changes", found.changes, CHANGES)
 
@@ -152,12 +192,26 @@ def run_here(output: Output, name: str, parameters: Mapping[str, Any], env: Mapp
 
     Lines go to stdout, what is said about the run to stderr. CommandError with exit code 6 unless it completes.
     """
-    from agent.here import Here, order_here
+    from agent.here import order_here
+    from agent.here_code import code_here
+    from agent.options import AgentOptions
+    from agent.provision import place_here
 
     chosen = settings()
-    with client(chosen) as opened:
-        spec = opened.deployment_spec(name, parameters, env)
-    order = order_here(spec, os.environ)
+    with ExitStack() as places:
+        with client(chosen) as opened:
+            spec: Mapping[str, Any] = opened.deployment_spec(name, parameters, env)
+            code = code_here(opened.store.bundles, spec, home=opened.home, say=output.note)
+            options = AgentOptions.from_settings(chosen, queues=["here"])
+            place = place_here(options, os.environ, output.note)
+            order = order_here(places.enter_context(code), os.environ, place=place)
+        carry_out(output, order, chosen)
+
+
+def carry_out(output: Output, order: Order, chosen: Settings) -> None:
+    """Launch the flow in this terminal and tell how it ends."""
+    from agent.here import Here
+
     if order.problem is not None:
         hint = "bring it there, or create the deployment again: `headgate deployment create FILE`"
         raise CommandError(str(order.problem), code="not-here", field="--here", hint=hint)

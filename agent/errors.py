@@ -1,5 +1,7 @@
 """What can go wrong with an agent itself, and the exit code that says so; the sentence is the message."""
 
+from queues.errors import InvalidAddress, RedisFailure, UnknownQueue
+
 
 class AgentError(Exception):
     """The agent can not go on."""
@@ -39,3 +41,22 @@ class NotOnThisMachine(NotLaunched):
 
 class LaunchFailed(NotLaunched):
     """This machine can not start the deployment's interpreter, or not in its folder: the run fails."""
+
+
+class PreparationFailed(AgentError):
+    """What a run needs could not be brought onto this machine; `final` when a new try would end the same way."""
+
+    def __init__(self, reason: str, *, final: bool) -> None:
+        super().__init__(reason)
+        self.final = final
+
+
+def exit_code(error: Exception) -> int:
+    """The exit code of an agent that can not go on for this."""
+    if isinstance(error, AgentError):
+        return error.exit_code
+    if isinstance(error, RedisFailure):
+        return 5
+    if isinstance(error, UnknownQueue):
+        return 3
+    return 2 if isinstance(error, InvalidAddress) else 1

@@ -16,10 +16,25 @@ def _log() -> Any:
     return import_module("structlog").get_logger("headgate.agent")
 
 
-def started(*, agent: str, queues: tuple[str, ...], limit: int, freed: int, swept: int, ends_runs_by: str) -> None:
+def started(
+    *,
+    agent: str,
+    queues: tuple[str, ...],
+    labels: tuple[str, ...],
+    limit: int,
+    freed: int,
+    swept: int,
+    ends_runs_by: str,
+) -> None:
     """The agent is registered and begins to claim; `ends_runs_by` is `control group` or `process tree`."""
     told = {"freed": freed, "swept": swept, "ends_runs_by": ends_runs_by}
+    told |= {"labels": ",".join(labels)} if labels else {}
     _log().info("agent started", agent=agent, queues=",".join(queues), limit=limit, **told)
+
+
+def answers_probes(*, host: str, port: int) -> None:
+    """GET /health and /ready are answered there."""
+    _log().info("agent answers probes", host=host, port=port)
 
 
 def risky_redis(*, problem: str) -> None:
@@ -122,3 +137,21 @@ def stopping(*, runs: int) -> None:
 def left(*, agent: str) -> None:
     """The agent unregistered and ends."""
     _log().info("agent left", agent=agent)
+
+
+def preparing(*, what: str, pid: int) -> None:
+    """A process that brings code or an environment here was started."""
+    _log().info("preparing", what=what, pid=pid)
+
+
+def prepared(*, what: str, seconds: float, failed: str) -> None:
+    """A preparation has ended; `failed` says why when nothing came of it."""
+    if failed:
+        _log().warning("not prepared", what=what, seconds=seconds, reason=failed)
+    else:
+        _log().info("prepared", what=what, seconds=seconds)
+
+
+def workrooms_unusable(*, path: str, cause: str) -> None:
+    """Working folders of runs can not be made or removed."""
+    _log().warning("working folder unusable", path=path, cause=cause)

@@ -21,8 +21,9 @@ from agent.loop import Loop
 from agent.measuring import use_of
 from agent.options import host_name
 from agent.orders import Order, Ref
+from agent.placing import Place, placed
 from agent.process_tree import kill_all
-from agent.runners.environment import find_interpreter, problem_of
+from agent.runners.environment import problem_of
 from agent.runners.limits import Use, limit_met, limits_of, over, pause, reason
 from agent.runners.outcome import Ending, Exit, Result, Rules, Verdict, delivery
 from agent.runners.subprocess_runner import Launched, SubprocessRunner, start_frame
@@ -37,10 +38,13 @@ from queues.states import State
 RECHECK_SECONDS = 0.01
 
 
-def order_here(spec: Mapping[str, Any], own: Mapping[str, str]) -> Order:
-    """The order that an agent would get for a run of this spec, parameters and all; `own` is this environment."""
-    run_id, folder = new_run_id(), str(spec["folder"])
-    names = ("python", "virtualenv", "condaenv")
+def order_here(spec: Mapping[str, Any], own: Mapping[str, str], *, place: Place = lambda need: None) -> Order:
+    """The order that an agent would get for a run of this spec, parameters and all; `own` is this environment.
+
+    Its code is where the spec says; `place` brings what else it needs.
+    """
+    run_id = new_run_id()
+    where = placed({**spec, "source": None}, place, own=own, room=None, host=host_name())
     order = Order(
         ref=Ref(run_id, 0, "here"),
         attempt=1,
@@ -49,12 +53,14 @@ def order_here(spec: Mapping[str, Any], own: Mapping[str, str]) -> Order:
         run_name=run_name(run_id),
         deployment=f"{spec['flow']}/{spec['name']}",
         code="here",
-        path=str(spec["path"]),
+        path=where.path,
         function=str(spec["function"]),
-        folder=folder,
-        working_dir=str(spec.get("working_dir") or folder),
+        folder=where.folder,
+        working_dir=where.working_dir,
         environment={str(name): str(value) for name, value in (spec.get("env") or {}).items()},
-        interpreter=find_interpreter(**{name: spec.get(name) for name in names}, folder=folder, own=own),
+        interpreter=where.interpreter,
+        needs=where.needs,
+        missing=where.missing,
         parameters=dict(spec.get("parameters") or {}),
         tags=tuple(spec.get("tags") or ()),
         rules=Rules(
@@ -64,7 +70,7 @@ def order_here(spec: Mapping[str, Any], own: Mapping[str, str]) -> Order:
         ),
         limits=limits_of(spec),
     )
-    return replace(order, problem=problem_of(order, host_name()))
+    return replace(order, problem=where.problem or problem_of(order, host_name()))
 
 
 class Here:

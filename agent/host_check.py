@@ -11,7 +11,7 @@ from agent.runners.descriptor_limit import PER_RUN
 OPEN_FILES = 40
 """What keeper and supervisor hold open at most while nothing runs."""
 
-PROCESSES = 12
+PROCESSES = 13
 """Keeper, supervisor with its threads, and one process that works."""
 
 

@@ -40,6 +40,7 @@ class Joining:
         self._options = options
         self._bridge = bridge
         self._identity = ProcessIdentity.here()
+        self._queues = options.queues
         self.instance = str(uuid.uuid4())
 
     def join(self) -> Joined:
@@ -80,6 +81,11 @@ class Joining:
             raise AgentNameTaken(name, answer.holder.host, answer.holder.pid)
         return answer
 
+    def serve(self, name: str, queues: tuple[str, ...]) -> Registered:
+        """Say which queues are served from now on."""
+        self._queues = queues
+        return self.again(name)
+
     def leave(self, name: str) -> None:
         """Give the name back."""
         self._presence.unregister(name, self.instance)
@@ -99,12 +105,16 @@ class Joining:
     def _register(self, name: str, takeover: str | None) -> Registered | Clash:
         return self._presence.register(
             name,
-            self._options.queues,
+            self._queues,
             limit=self._options.limit,
             instance=self.instance,
             identity=self._identity,
             takeover=takeover,
-            info={"version": installed_version()},
+            info={
+                "version": installed_version(),
+                "labels": self._options.labels,
+                "prefixes": self._options.queue_prefixes,
+            },
             rq_worker=self._bridge.worker(self._identity),
         )
 

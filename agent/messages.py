@@ -34,10 +34,12 @@ class Timer(Enum):
     LINGER = "the process did not end after its result"
     LOOK = "what the run uses is looked at"
     SHIP = "the finish does not wait longer for the logs"
+    PREPARE = "a preparation that failed is tried again"
+    TIDY = "places that no run uses are let go"
 
 
 TimerKey = tuple[Timer, str]
-"""A timer and the run it belongs to, `""` for the agent's own."""
+"""A timer and the run (the need, for PREPARE) it belongs to, `""` for the agent's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +186,31 @@ class AskedToEnd:
     level: EndLevel
 
 
+class Fault(Enum):
+    """Whose fault a failed preparation is."""
+
+    FINAL = "a new try would end the same way"
+    PASSING = "it may succeed the next time"
+    MACHINE = "this machine has no room for it, or its disk is broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """What a preparation does now."""
+
+    key: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A preparation has ended: the need is there, or why not."""
+
+    key: str
+    fault: Fault | None = None
+    reason: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class SpoolFull:
     """The disk takes no lines of runs any more, or takes them again."""
@@ -210,5 +237,7 @@ Message = (
     | TimerDue
     | Signalled
     | AskedToEnd
+    | Progressed
+    | Prepared
     | SpoolFull
 )

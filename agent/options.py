@@ -17,14 +17,17 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from agent.errors import AgentInvalid
 from orchestrator.config import Settings
+from queues.errors import HeadgateQueueError
+from queues.keys import checked_labels
 
 OPTIONS_VARIABLE = "HEADGATE_AGENT_OPTIONS"
 KEEPER = "import sys; sys.path.append({folder!r}); from agent.keeper import main; main()"
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
+PREFIX = re.compile(r"[a-z0-9._-]{0,128}")
 MOST_RUNS = 1000
 
 
@@ -45,6 +48,13 @@ class AgentOptions:
     queues: tuple[str, ...]
     limit: int
     name: str | None = None
+    labels: tuple[str, ...] = ()
+    """What it has: runs that require another label are left to others."""
+    queue_prefixes: tuple[str, ...] = ()
+    """It also serves every queue whose name begins so, those made later included."""
+    health_host: str = "127.0.0.1"
+    health_port: int | None = None
+    """Where probes are answered (`agent.health`); None for nowhere."""
     prefix: str = "{headgate}"
     installation: str | None = None
     strict: bool = False
@@ -60,10 +70,20 @@ class AgentOptions:
     """Where lines of runs are spooled, in a folder of the agent's own; "" for nowhere."""
     spool_mb: float = 1024.0
     log_retention_days: float = 7.0
+    code_cache_mb: float = 2048.0
+    environment_seconds: float = 1800.0
+    environment_cache_mb: float = 10240.0
 
     def __post_init__(self) -> None:
-        if not self.queues:
+        if not self.queues and not self.queue_prefixes:
             raise AgentInvalid("expected at least one work queue, got none", field="queue")
+        for prefix in self.queue_prefixes:
+            if not PREFIX.fullmatch(prefix):
+                raise AgentInvalid(f"expected the beginning of a queue's name, got {prefix[:80]!r}", field="match")
+        try:
+            object.__setattr__(self, "labels", checked_labels(self.labels))
+        except HeadgateQueueError as error:
+            raise AgentInvalid(str(error), field="label") from error
         for queue in self.queues:
             check_name("work queue", queue, "queue")
         if self.name is not None:
@@ -80,8 +100,12 @@ class AgentOptions:
         limit: int | None = None,
         name: str | None = None,
         redis_url: str | None = None,
+        **more: Any,
     ) -> Self:
-        """Options from the settings; `redis_url` is that of an embedded Redis, `limit` None is the number of CPUs."""
+        """Options from the settings; `redis_url` is that of an embedded Redis, `limit` None is the number of CPUs.
+
+        `more` are options that no setting has: labels, queue_prefixes, health_host, health_port.
+        """
         return cls(
             redis_url=redis_url or settings.redis_url or "",
             queues=tuple(dict.fromkeys(queues)),
@@ -101,6 +125,10 @@ class AgentOptions:
             home=str(settings.home),
             spool_mb=settings.spool_mb,
             log_retention_days=settings.log_retention_days,
+            code_cache_mb=settings.code_cache_mb,
+            environment_seconds=settings.environment_seconds,
+            environment_cache_mb=settings.environment_cache_mb,
+            **more,
         )
 
     def environment(self) -> dict[str, str]:
@@ -113,8 +141,12 @@ class AgentOptions:
         text = environment.get(OPTIONS_VARIABLE)
         if not text:
             raise AgentInvalid(f"expected {OPTIONS_VARIABLE} to be set, found nothing", field="environment")
-        values = json.loads(text)
-        return cls(**{**values, "queues": tuple(values["queues"])})
+        return cls.of(json.loads(text))
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """Options of their fields, as they come out of JSON or over a socket."""
+        return cls(**{**values, **{name: tuple(values[name]) for name in ("queues", "labels", "queue_prefixes")}})
 
     def names_to_try(self) -> list[str]:
         """The agent's name, or those it may choose from: host-1, host-2 …"""

@@ -1,13 +1,14 @@
 """Makes an order of a claim: the run's record, its deployment's spec of its own revision, its parameters."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agent.calls import BadRecord
 from agent.errors import NotOnThisMachine
 from agent.orders import Order, Ref
-from agent.runners.environment import find_interpreter, problem_of
+from agent.placing import Place, placed
+from agent.runners.environment import problem_of
 from agent.runners.limits import limits_of
 from agent.runners.outcome import Rules
 from agent.variables import variables_of
@@ -23,9 +24,19 @@ from queues.records import LARGEST_DATA, Run
 FindSpec = Callable[[Run], Spec | None]
 
 
-def checked_order_of(
-    claim: Claim, find_spec: FindSpec, *, own: Mapping[str, str], keep_when_cut: bool, host: str
-) -> Order:
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """What an order depends on besides claim and spec: this machine."""
+
+    host: str
+    own: Mapping[str, str] = field(default_factory=dict)
+    """The agent's environment, for conda's places."""
+    place: Place = lambda need: None
+    room: Callable[[str, int], str | None] = lambda run_id, attempt: None
+    """The working folder that an attempt of a run may have."""
+
+
+def checked_order_of(claim: Claim, find_spec: FindSpec, site: Site, *, keep_when_cut: bool) -> Order:
     """Put an order together and look whether its files are here; raises BadRecord.
 
     A spec that a newer version wrote is no bad one: an agent of that version runs it.
@@ -34,22 +45,22 @@ def checked_order_of(
         spec = find_spec(claim.record)
     except NewerSchema as newer:
         spec = {"flow": "", "name": "", "path": "", "function": "", "folder": ""}
-        order = order_of(claim, spec, own=own, keep_when_cut=keep_when_cut)
-        return replace(order, problem=NotOnThisMachine(f"{host} can not run it: {newer}"))
+        order = order_of(claim, spec, site, keep_when_cut=keep_when_cut)
+        return replace(order, problem=NotOnThisMachine(f"{site.host} can not run it: {newer}"))
     except BadPayload as bad:
         raise BadRecord(str(bad)) from bad
-    order = order_of(claim, spec, own=own, keep_when_cut=keep_when_cut)
-    return replace(order, problem=problem_of(order, host))
+    order = order_of(claim, spec, site, keep_when_cut=keep_when_cut)
+    return replace(order, problem=order.problem or problem_of(order, site.host))
 
 
-def order_of(claim: Claim, spec: Spec | None, *, own: Mapping[str, str], keep_when_cut: bool) -> Order:
-    """Put together what a launch needs; raises BadRecord. `own` is the agent's environment, for conda's places."""
+def order_of(claim: Claim, spec: Spec | None, site: Site, *, keep_when_cut: bool) -> Order:
+    """Put together what a launch needs; raises BadRecord."""
     record = claim.record
     if spec is None:
         revision = revision_of(record)
         raise BadRecord(f"revision {revision} of its deployment is gone: deploy it again and retry the run")
     try:
-        folder = str(spec["folder"])
+        where = placed(spec, site.place, own=site.own, room=site.room(claim.run_id, claim.attempt), host=site.host)
         return Order(
             ref=Ref(claim.run_id, claim.token, claim.claim_id),
             attempt=claim.attempt,
@@ -58,18 +69,17 @@ def order_of(claim: Claim, spec: Spec | None, *, own: Mapping[str, str], keep_wh
             run_name=record.fields.get("name", claim.run_id),
             deployment=f"{spec['flow']}/{spec['name']}",
             code=f"{spec['flow']}/{spec['name']}@{revision_of(record)}",
-            path=str(spec["path"]),
+            path=where.path,
             function=str(spec["function"]),
-            folder=folder,
-            working_dir=str(spec.get("working_dir") or folder),
+            folder=where.folder,
+            working_dir=where.working_dir,
+            links=where.links,
             environment=variables_of(claim, spec),
-            interpreter=find_interpreter(
-                python=spec.get("python"),
-                virtualenv=spec.get("virtualenv"),
-                condaenv=spec.get("condaenv"),
-                folder=folder,
-                own=own,
-            ),
+            interpreter=where.interpreter,
+            needs=where.needs,
+            missing=where.missing,
+            problem=where.problem,
+            claimed_us=claim.deadline_us - int(claim.lease_seconds * 1_000_000),
             parameters=parameters_of(claim, spec),
             tags=tuple(spec.get("tags") or ()),
             rules=Rules(

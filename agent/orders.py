@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.errors import NotLaunched
+from agent.needs import Need
 from agent.runners.limits import Limits
 from agent.runners.outcome import Rules
 
@@ -46,6 +47,14 @@ class Order:
     """The limit that every run of its deployment needs: those who lack the code leave these runs alone by it."""
     keep_when_cut: bool = False
     """The queue's `on_disconnect=keep`: the run goes on although another agent may start it, too."""
+    needs: tuple[Need, ...] = ()
+    """What has to be on this machine before its launch: its code, its environment."""
+    missing: tuple[Need, ...] = ()
+    """Those of them that are not there yet."""
+    claimed_us: int = 0
+    """When it was claimed, by Redis' clock."""
+    links: str | None = None
+    """The folder whose entries its private working folder links to; None when it has no folder of its own."""
     problem: NotLaunched | None = None
     """What stands against a launch on this machine, found by looking at its files."""
 

@@ -17,7 +17,7 @@ from agent.runners.outcome import Verdict
 from queues.claims import Claims, Held
 from queues.claims import Renewed as Reply
 from queues.errors import HeadgateQueueError, RedisUnreachable
-from queues.presence import CLOCK
+from queues.presence import CLOCK, PREPARING
 
 LEVELS = {"drain": EndLevel.DRAIN, "stop": EndLevel.STOP}
 
@@ -62,7 +62,7 @@ class Renewals(threading.Thread):
         for last in (False, True):
             sent_at = boot_time()
             try:
-                info = {**self._info, CLOCK: str(time.time_ns() // 1000)}
+                info = {**self._info, CLOCK: str(time.time_ns() // 1000), PREPARING: action.preparing}
                 reply = self._claims.renew(held, state=action.state, info=info)
             except HeadgateQueueError as error:
                 if last:

@@ -4,6 +4,7 @@ import os
 import resource
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,13 +23,16 @@ from agent.actions import (
     LetGo,
     Measure,
     Note,
+    Prepare,
     Register,
     Renew,
     SetDeadMan,
     SetTimer,
     ShipLogs,
+    StopPreparing,
     TellToStop,
     Terminate,
+    Tidy,
 )
 from agent.calls import Calls
 from agent.errors import LaunchFailed, NotLaunched
@@ -40,6 +44,7 @@ from agent.logs.spool import Spool
 from agent.loop import Loop, Mailbox
 from agent.measuring import use_of
 from agent.messages import EndLevel, Exited, LaunchRefused, LogsShipped, Measured, Message, TimerDue, TreeGone
+from agent.needs import Providers
 from agent.orders import Order
 from agent.renewals import Renewals
 from agent.runners.memory import OomCounter
@@ -48,6 +53,8 @@ from agent.runners.run_groups import RunGroups
 from agent.runners.subprocess_runner import SubprocessRunner, start_frame
 from agent.running import Running, connect
 from agent.supervision import Supervision
+from agent.workrooms import Workrooms
+from agent.workshop import Workshop
 from orchestrator.process.frames import WireError
 from orchestrator.store.run_logs import AGENT, LogRecord
 from queues.claims import Outcome
@@ -73,6 +80,10 @@ class Hands:
     spool: Spool
     dead_man: DeadManTimer
     groups: RunGroups
+    providers: Providers
+    workrooms: Workrooms
+    options: Mapping[str, Any]
+    """What a process that prepares something is told about this agent."""
 
 
 def own_peak(told_kb: int, seen_kb: int) -> int:
@@ -96,6 +107,7 @@ class Shell:
         self._running: dict[str, Running] = {}
         self._clearing: dict[str, float] = {}
         self._families = Families()
+        self._workshop = Workshop(hands.loop, hands.runner, self._families, options=hands.options, tell=self.tell)
         self._oom = OomCounter()
         self.outbox = Outbox(
             hands.loop,
@@ -163,6 +175,12 @@ class Shell:
                 self.hands.dead_man.set(at)
             case Launch(order=order):
                 self._launch(order)
+            case Prepare(need=need):
+                self._workshop.start(need)
+            case StopPreparing():
+                self._workshop.stop()
+            case Tidy(used=used):
+                self.hands.workrooms.call(lambda: self.hands.providers.unpin_all_but(used))
             case Leave():
                 self.left = True
             case _:
@@ -196,6 +214,8 @@ class Shell:
                 del self._running[run_id]
                 os.close(running.life)
                 self.outbox.close(running.log)
+                if running.order.links is not None:
+                    self.hands.workrooms.remove(running.order.working_dir)
 
     def _measure(self, running: Running) -> None:
         order, began = running.order, boot_time()
@@ -240,6 +260,8 @@ class Shell:
         self.tell(LaunchRefused(order.run_id, error))
 
     def _on_ended(self, ended: Ended) -> None:
+        if self._workshop.heard_end(ended):
+            return
         running = self._running[ended.run_id]
         # What it said last comes before that it is gone.
         running.pump.drain()

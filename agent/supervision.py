@@ -4,7 +4,8 @@ Duties:
 1. Ask for runs while slots are free (`agent.claiming`), and see each through its life (`agent.run_life`).
 2. Renew leases, kill runs whose lease is about to end, set the kernel's timer for the case that this process can not
    (`agent.lease_clock`).
-3. Drain: claim nothing, let runs end, after the drain time end them; then unregister and leave.
+3. Have what runs need prepared, while others run (`agent.preparation`).
+4. Drain: claim nothing, let runs end, after the drain time end them; then unregister and leave.
 """
 
 from collections.abc import Iterable
@@ -22,6 +23,7 @@ from agent.actions import (
     Renew,
     SetDeadMan,
     SetTimer,
+    Tidy,
 )
 from agent.claiming import Claiming
 from agent.errors import NotOnThisMachine
@@ -36,6 +38,8 @@ from agent.messages import (
     LaunchRefused,
     Message,
     NotRenewed,
+    Prepared,
+    Progressed,
     Renewed,
     Signalled,
     SpoolFull,
@@ -45,12 +49,14 @@ from agent.messages import (
     Woken,
 )
 from agent.orders import Order
+from agent.preparation import Preparer
 from agent.run_life import Phase, RunLife
 from agent.runners.outcome import GiveBack, Verdict, unusable
 
 MOVES_LEASES = (Claimed, Renewed, NotRenewed, Exited, LaunchRefused, TreeGone)
 """Messages after which the first lease to end may be another one."""
 
+TIDY_SECONDS = 300.0
 STOP_PATIENCE_SECONDS = 2.0
 """How long a stopping agent tries to tell Redis about its runs after the last of their processes is gone."""
 
@@ -61,6 +67,7 @@ class Supervision:
 
     claiming: Claiming
     leases: LeaseClock
+    preparer: Preparer
     drain_seconds: float | None
     kill_seconds: float
     runs: dict[str, RunLife] = field(default_factory=dict)
@@ -74,7 +81,8 @@ class Supervision:
 
     def start(self, now: float) -> list[Action]:
         """The first actions, once the agent is registered."""
-        return [SetTimer((Timer.RENEW, ""), self.leases.next_renewal(now, self.runs.values())), *self._ask(now)]
+        tidy = SetTimer((Timer.TIDY, ""), now + TIDY_SECONDS)
+        return [SetTimer((Timer.RENEW, ""), self.leases.next_renewal(now, self.runs.values())), tidy, *self._ask(now)]
 
     def step(self, now: float, message: Message) -> list[Action]:
         """What to do about one message."""
@@ -105,6 +113,8 @@ class Supervision:
                 return [*self._renew(now), *self._ask(now)]
             case AskedToEnd(level=level):
                 return self._end(now, level)
+            case Progressed() | Prepared() | TimerDue(key=(Timer.PREPARE, _)):
+                return self._on_preparation(now, message)
             case TimerDue(key=(timer, "")):
                 return self._on_timer(now, timer)
             case TimerDue(key=(_, run_id)):
@@ -114,26 +124,41 @@ class Supervision:
 
     def _on_claimed(self, now: float, message: Claimed) -> list[Action]:
         actions: list[Action] = [Deliver(ref, unusable(reason)) for ref, reason in message.refused]
+        before = self.preparer.shown()
         for order in message.orders:
-            actions.append(self._take(now, order, message.sent_at))
+            actions += self._take(now, order, message.sent_at)
+        if self.preparer.shown() != before:
+            # Whoever asks why the run waits sees it at once.
+            actions += self._renew(now)
         sooner = self.leases.sooner(now, self.runs.values())
         if sooner is not None:
             actions.append(SetTimer((Timer.RENEW, ""), sooner))
         found = bool(message.orders or message.refused)
-        again = self.claiming.answered(now, found=found, more=message.more, hold_seconds=message.hold_seconds)
+        # What only has to be prepared took no slot: there may be other runs for it.
+        more = message.more or any(order.missing for order in message.orders)
+        again = self.claiming.answered(now, found=found, more=more, hold_seconds=message.hold_seconds)
         return [*actions, *(self._ask(now) if again else []), *self._poll(now)]
 
-    def _take(self, now: float, order: Order, sent_at: float) -> Action:
+    def _take(self, now: float, order: Order, sent_at: float) -> list[Action]:
         if self.level is not EndLevel.SERVING:
-            return Deliver(order.ref, GiveBack("the agent stops"))
+            return [Deliver(order.ref, GiveBack("the agent stops"))]
         if order.run_id in self.runs:
             self.claiming.back_off(now, order)
-            return Deliver(order.ref, GiveBack("an earlier attempt of it is still being ended here"))
+            return [Deliver(order.ref, GiveBack("an earlier attempt of it is still being ended here"))]
+        if order.missing and order.problem is None:
+            return self.preparer.take(now, order)
         run = RunLife(order=order, lease_from=sent_at, kill_seconds=self.kill_seconds)
         if lease_clock.kill_at(run) <= now:
-            return Deliver(order.ref, GiveBack("the answer to its claim came when its lease was about to end"))
+            return [Deliver(order.ref, GiveBack("the answer to its claim came when its lease was about to end"))]
         self.runs[order.run_id] = run
-        return Launch(order)
+        return [Launch(order)]
+
+    def _on_preparation(self, now: float, message: Progressed | Prepared | TimerDue) -> list[Action]:
+        if isinstance(message, TimerDue):
+            return self.preparer.try_again(message.key[1])
+        actions = self.preparer.hear(now, message)
+        ended = isinstance(message, Prepared)
+        return [*actions, *(self._renew(now) if ended else []), *(self._ask(now) if ended else [])]
 
     def _tell(self, now: float, run_id: str, message: Message) -> list[Action]:
         run = self.runs.get(run_id)
@@ -178,6 +203,9 @@ class Supervision:
                 return self._end_runs(now, due, Verdict.CUT)
             case Timer.DRAIN:
                 return self._end(now, EndLevel.STOP)
+            case Timer.TIDY:
+                used = frozenset(need.key for run in self.runs.values() for need in run.order.needs)
+                return [Tidy(used), SetTimer((Timer.TIDY, ""), now + TIDY_SECONDS)]
             case Timer.LEAVE:
                 self.runs.clear()
         return []
@@ -187,7 +215,7 @@ class Supervision:
             return []
         self.level, self.leaving = level, False
         # Whoever lists the agents sees at once that this one drains.
-        actions = self._renew(now) if self.runs else []
+        actions = [*self.preparer.stop(), *(self._renew(now) if self.runs else [])]
         if level is EndLevel.DRAIN:
             if self.drain_seconds is not None:
                 actions.append(SetTimer((Timer.DRAIN, ""), now + self.drain_seconds))
@@ -212,9 +240,11 @@ class Supervision:
         if not self.leases.send():
             return []
         held = tuple((run.order.ref, run.confirmed) for run in self.runs.values() if run.needs_renewal(now))
-        return [Renew(held, self._state())]
+        return [Renew(held, self.state, self.preparer.shown())]
 
-    def _state(self) -> str:
+    @property
+    def state(self) -> str:
+        """What this agent says of itself."""
         if self.level is EndLevel.SERVING:
             return "spool full" if self.spool_full else "running"
         return "draining" if self.level is EndLevel.DRAIN else "stopping"

@@ -97,12 +97,12 @@ def in_folder(path: str) -> str:
     return f"name a Python file in it, such as {', '.join(files)}" if files else "name a Python file"
 
 
-def asked(path: str, seconds: float) -> dict[str, Any]:
-    """The answer of the process that loads the file; whatever that process has started in its session is ended."""
+def asked(path: str, seconds: float, code: str = CODE, *words: str) -> dict[str, Any]:
+    """The answer of a process that loads the file; whatever that process has started in its session is ended."""
     reading, writing = os.pipe()
     try:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-c", CODE, str(writing), path],
+            [sys.executable, "-P", "-c", code, str(writing), path, *words],
             pass_fds=(writing,),
             stdin=subprocess.DEVNULL,
             stdout=2,  # what the file prints is no answer of ours

@@ -92,6 +92,22 @@ class InvalidFlowFile(Invalid):
         return {**super().as_json(), "file": self.file, "line": self.line}
 
 
+class BadBundle(Invalid):
+    """A bundle of code is not as it has to be: it can not be made, or what came out of Redis is not unpacked."""
+
+    code = "bundle"
+
+
+class IncompleteBundle(HeadgateError):
+    """A bundle was not recorded: pieces of it are not in Redis; `missing` has their digests."""
+
+    code = "incomplete-bundle"
+
+    def __init__(self, missing: Sequence[str]) -> None:
+        super().__init__(f"{len(missing)} pieces of the bundle are not in Redis", hint="deploy again")
+        self.missing = tuple(missing)
+
+
 class NotFound(HeadgateError):
     """Nothing has this name or id."""
 

@@ -7,7 +7,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import NoReturn
 
 MOST_VARIABLE_BYTES = 256 * 1024
@@ -79,7 +79,9 @@ class SubprocessFlowRunner:
 
     `env`: variables added to the run's environment. `virtualenv` (folder), `condaenv` (name or folder) or `python`
     (executable), at most one: which interpreter; default is the agent's own. `working_dir`: default is the folder of
-    the flow's file. `limits`: what a run may use, as ResourceLimits. `warm` needs a later version.
+    the flow's file. `limits`: what a run may use, as ResourceLimits. `requirements`: lines as pip reads them, or a file
+    of them (relative to the deployment file, read when it is deployed); the agent makes an environment with them, once,
+    from `python` if that is given. `warm` needs a later version.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class SubprocessFlowRunner:
         working_dir: "str | os.PathLike[str] | None" = None,
         warm: bool = False,
         limits: "ResourceLimits | None" = None,
+        requirements: "Sequence[str] | str | os.PathLike[str] | None" = None,
     ) -> None:
         if warm:
             _refuse("warm", "warm=True is not available in this version: it comes with a later one", "leave it out")
@@ -104,9 +107,14 @@ class SubprocessFlowRunner:
         given = [name for name in ("virtualenv", "condaenv", "python") if getattr(self, name) is not None]
         if len(given) > 1:
             _refuse(given[1], f"expected one of virtualenv, condaenv and python, got {' and '.join(given)}", "keep one")
+        self.requirements = _checked_requirements(requirements)
+        if self.requirements and given and given[0] != "python":
+            hint = f"install them into the {given[0]} yourself, or leave {given[0]} out"
+            message = f"requirements make an environment of their own: they do not go together with {given[0]}"
+            _refuse("requirements", message, hint)
 
     def to_dict(self) -> "dict[str, object]":
-        """The fields as a deployment records them; paths with `~` expanded."""
+        """The fields as a deployment records them; paths with `~` expanded; a file of requirements by its name."""
         made: dict[str, object] = {
             "env": dict(self.env),
             "virtualenv": self.virtualenv,
@@ -116,6 +124,8 @@ class SubprocessFlowRunner:
         }
         if self.limits is not None and self.limits.to_dict():
             made["limits"] = self.limits.to_dict()
+        if self.requirements:
+            made["requirements"] = self.requirements
         return made
 
     def __repr__(self) -> str:
@@ -215,6 +225,16 @@ def _size(memory: object) -> int:
         hint = f"write it as in '2 GiB'; the units are {', '.join(_UNITS)}"
         _refuse("limits.memory", f"expected memory to be a size, got {memory!r:.80}", hint)
     return int(float(number) * _UNITS[unit])
+
+
+def _checked_requirements(given: object) -> "list[str] | str | None":
+    """Lines, or the name of a file; what stands in them is looked at when they are recorded."""
+    if given is None or isinstance(given, str) or hasattr(given, "__fspath__"):
+        return _checked_path("requirements", given)
+    if not isinstance(given, (list, tuple)) or not all(isinstance(line, str) for line in given):
+        hint = "write requirements=['pandas==2.2.3'] or requirements='requirements.txt'"
+        _refuse("requirements", f"expected requirements to be a list of texts or a file, got {given!r:.80}", hint)
+    return list(given) or None
 
 
 def _checked_path(field: str, value: "str | os.PathLike[str] | None") -> str | None:

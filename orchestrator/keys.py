@@ -5,12 +5,13 @@ from queues.keys import DEFAULT_PREFIX, Keys
 KINDS = (
     *("deployments", "deployment", "revisions", "traits", "specs", "schedule", "scheduled", "skips", "due"),
     *("scheduler", "logs", "log_ages", "log_sizes", "tasks"),
+    *("bundles", "bundle", "chunk", "chunk_uses", "loose_chunks"),
 )
 """The first words of the keys that this floor keeps; none of them may expire."""
 
 
 class StoreKeys(Keys):
-    """Spells the keys of deployments, schedules, logs and the scheduler's own; the rest is inherited."""
+    """Spells the keys of deployments, schedules, logs, code and the scheduler's own; the rest is inherited."""
 
     def __init__(self, prefix: str = DEFAULT_PREFIX) -> None:
         super().__init__(prefix)
@@ -28,6 +29,13 @@ class StoreKeys(Keys):
         """Sorted set: run -> when its log grew last."""
         self.log_sizes = f"{prefix}:log_sizes"
         """Hash: run -> bytes of its log and where its head ends; `total` -> bytes of all."""
+
+        self.bundles = f"{prefix}:bundles"
+        """Sorted set: digest of a bundle -> when it was put there, or put again, last."""
+        self.chunk_uses = f"{prefix}:chunk_uses"
+        """Hash: digest of a piece of code -> how many bundles it is in."""
+        self.loose_chunks = f"{prefix}:loose_chunks"
+        """Sorted set: digest of a piece of no bundle -> when it became that, was put, or was asked for last."""
 
     def deployment(self, deployment_id: str) -> str:
         """Name the hash of a deployment's standing: its name, revision, pause switch, times."""
@@ -48,6 +56,14 @@ class StoreKeys(Keys):
     def skips(self, deployment_id: str) -> str:
         """Name the stream of instants that made no run, as ranges with a reason."""
         return f"{self.prefix}:skips:{deployment_id}"
+
+    def bundle(self, digest: str) -> str:
+        """Name the string that holds the manifest of a bundle of code."""
+        return f"{self.prefix}:bundle:{digest}"
+
+    def chunk(self, digest: str) -> str:
+        """Name the string that holds a piece of code."""
+        return f"{self.prefix}:chunk:{digest}"
 
 
 def deployment_limit(deployment_id: str) -> str:

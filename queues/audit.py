@@ -52,7 +52,9 @@ class Audit:
         queues = list(queues)
         names = dict.fromkeys([*map(queue_limit, queues), *limits])
         places = [*(f"runs:{state}" for state in sorted(STANDING)), "leases", *(f"holders:{name}" for name in names)]
-        places += [*(f"waiting:{queue}" for queue in queues), "delayed"]
+        lines = self._scripts.ask_many(lambda pipe: [pipe.smembers(self._scripts.keys.lines(name)) for name in queues])
+        names_of_lines = sorted(name.decode("utf-8", "replace") for some in lines for name in some)
+        places += [*(f"waiting:{line}" for line in [*queues, *names_of_lines]), "delayed"]
         parts = [self.place(place) for place in places]
         return Audited(
             looked=sum(part.looked for part in parts), found=tuple(one for part in parts for one in part.found)

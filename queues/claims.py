@@ -63,6 +63,8 @@ class ClaimReply:
     more: bool
     hold_us: int
     problems: tuple[str, ...] = ()
+    queues: tuple[str, ...] = ()
+    """The queues that were looked at, when some were named by a prefix."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,13 +122,25 @@ class Finished:
 
 
 class Claims:
-    """The claims of one agent. `lease_seconds` holds for queues that have no lease of their own."""
+    """The claims of one agent. `lease_seconds` holds for queues that have no lease of their own.
+
+    `labels` are what the agent has: it takes no run that requires another one. `prefixes` add to the queues of every
+    claim all those whose names begin so, of the time of the claim.
+    """
 
     def __init__(
-        self, scripts: Scripts, agent: str, *, lease_seconds: float = 30.0, start_timeout_seconds: float = 60.0
+        self,
+        scripts: Scripts,
+        agent: str,
+        *,
+        lease_seconds: float = 30.0,
+        start_timeout_seconds: float = 60.0,
+        labels: Sequence[str] = (),
+        prefixes: Sequence[str] = (),
     ) -> None:
         self._scripts = scripts
         self._agent = agent
+        self._serves = {"labels": list(labels) or None, "prefixes": list(prefixes) or None}
         self._lease_us = seconds_to_us(lease_seconds)
         self._start_timeout_us = seconds_to_us(start_timeout_seconds)
         self._places: dict[str, int] = {}
@@ -135,8 +149,8 @@ class Claims:
     def claim(self, queues: Sequence[str], count: int, *, claim_id: str, avoid: Sequence[str] = ()) -> ClaimReply:
         """Take up to `count` runs, highest priority first, then by due time; sent again, gives the same runs again.
 
-        Runs that need a slot of a limit in `avoid` stay where they are in line. An agent that got fewer than it asked
-        for is noted as idle on these queues and woken when there is work.
+        Runs that need a slot of a limit in `avoid` (`queue:…` for all of a queue) stay where they are in line. An agent
+        that got fewer than it asked for is noted as idle on these queues and woken when there is work.
         """
         reply = self._scripts.call(
             "claim",
@@ -147,7 +161,7 @@ class Claims:
             lease_us=self._lease_us,
             largest=LARGEST_DATA,
             avoid=list(avoid),
-            **{"from": self._places},
+            **{"from": self._places} | {name: said for name, said in self._serves.items() if said},
         )
         # A call looks at a part of a long line only; the next one goes on behind what this one passed over.
         self._places = dict(reply.get("from") or {})
@@ -156,7 +170,13 @@ class Claims:
         if claims:
             events.claimed(agent=self._agent, count=len(claims), more=reply["more"])
         problems = self._problems(reply)
-        return ClaimReply(claims=claims, more=reply["more"], hold_us=reply["hold_us"], problems=problems)
+        return ClaimReply(
+            claims=claims,
+            more=reply["more"],
+            hold_us=reply["hold_us"],
+            problems=problems,
+            queues=tuple(reply.get("queues") or ()),
+        )
 
     def confirm(self, run_id: str, token: int, claim_id: str) -> Answer:
         """Say that the process is there: user code may run only after ok."""
@@ -200,9 +220,22 @@ class Claims:
             events.late_finish(agent=self._agent, run=run_id)
         return Finished(answer=Answer(reply["answer"]), state=State(reply["state"]) if reply.get("state") else None)
 
-    def release(self, run_id: str, token: int, claim_id: str, *, reason: str, counts_as_loss: bool = False) -> Answer:
-        """Give the run back unfinished, to its place in line; `counts_as_loss` when its process died with it."""
-        return Answer(self._call("release", run_id, token, claim_id, reason=reason, loss=counts_as_loss))
+    def release(
+        self,
+        run_id: str,
+        token: int,
+        claim_id: str,
+        *,
+        reason: str,
+        counts_as_loss: bool = False,
+        unstarted: bool = False,
+    ) -> Answer:
+        """Give the run back unfinished, to its place in line; `counts_as_loss` when its process died with it.
+
+        `unstarted`: no process of it was started, so that the next attempt has the number of this one.
+        """
+        more = {"unstarted": True} if unstarted else {}
+        return Answer(self._call("release", run_id, token, claim_id, reason=reason, loss=counts_as_loss, **more))
 
     def _problems(self, reply: Mapping[str, Any]) -> tuple[str, ...]:
         """Say once what a claim met and left out."""

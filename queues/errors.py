@@ -95,6 +95,17 @@ class InvalidName(HeadgateQueueError):
         self.name = name
 
 
+class InvalidLabel(HeadgateQueueError):
+    """What is to be a label of agents and runs is none."""
+
+    def __init__(self, label: str) -> None:
+        super().__init__(
+            "expected a label to be a name (gpu) or name=value (region=eu), of a-z 0-9 . _ / - (values A-Z too) and at "
+            f"most 63 characters each, got {label[:80]!r}"
+        )
+        self.label = label
+
+
 class InvalidValue(HeadgateQueueError):
     """A value is outside what its field allows."""
 

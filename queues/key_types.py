@@ -8,7 +8,7 @@ from typing import Any
 import redis
 
 from queues.errors import WrongKeyType
-from queues.keys import Keys, queue_limit
+from queues.keys import Keys, queue_limit, queue_of
 from queues.states import State
 
 REGISTRIES = ("failed", "wip", "finished", "deferred", "scheduled", "canceled", "ready")
@@ -21,6 +21,7 @@ EXPECTED = {
     "reverts_to": "hash",
     "run": "hash",
     "data": "hash",
+    "lines": "set",
     "waiting": "zset",
     "parked": "zset",
     "parked_in": "set",
@@ -69,7 +70,10 @@ def expected_type(name: str) -> str | None:
 def keys_in_play(
     keys: Keys, queues: Iterable[str] = (), limits: Iterable[str] = (), runs: Iterable[str] = ()
 ) -> list[str]:
-    """The keys whose types decide whether the scripts work: those of the installation, of queues, limits and runs."""
+    """The keys whose types decide whether the scripts work: those of the installation, of queues, limits and runs.
+
+    `queues` may be lines of queues too.
+    """
     queues = list(queues)
     found = [
         keys.queues,
@@ -86,11 +90,11 @@ def keys_in_play(
     ]
     found += [keys.recovery, keys.counters, keys.counted, keys.rq_queues, *(keys.state(state) for state in State)]
     for queue in queues:
-        found += [keys.queue(queue), keys.waiting(queue), keys.parked_limits(queue), keys.idle(queue)]
-        found += [keys.rq_queue(queue), keys.holders(queue_limit(queue))]
+        found += [keys.queue(queue_of(queue)), keys.waiting(queue), keys.parked_limits(queue), keys.idle(queue)]
+        found += [keys.rq_queue(queue), keys.holders(queue_limit(queue_of(queue))), keys.lines(queue)]
         found += [f"{keys.rq}:{name}:{queue}" for name in REGISTRIES]
     for limit in limits:
-        found += [keys.holders(limit), keys.parked_queues(limit), *(keys.parked(limit, queue) for queue in queues)]
+        found += [keys.holders(limit), keys.parked_lines(limit), *(keys.parked(limit, queue) for queue in queues)]
     for run in runs:
         found += [keys.run(run), keys.data(run), keys.rq_job(run)]
     return found
@@ -100,6 +104,7 @@ def suspects(client: redis.Redis, keys: Keys, arguments: Mapping[str, Any]) -> l
     """The keys that a script may have met when it was called with these arguments."""
     queues = list(arguments.get("queues") or filter(None, [arguments.get("queue")]))
     queues = queues or _texts(client.smembers, keys.queues)
+    queues += [line for queue in queues for line in _texts(client.smembers, keys.lines(queue))]
     limits = _texts(client.hkeys, keys.limits)
     runs = [run for run in [arguments.get("run"), *(arguments.get("runs") or [])] if isinstance(run, str)]
     for queue in queues:

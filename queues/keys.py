@@ -2,8 +2,9 @@
 
 import re
 import uuid
+from collections.abc import Iterable
 
-from queues.errors import InvalidName
+from queues.errors import InvalidLabel, InvalidName, InvalidValue
 
 DEFAULT_PREFIX = "{headgate}"
 DEFAULT_QUEUE = "default"
@@ -11,12 +12,14 @@ SCHEDULER = "scheduler"
 """The name under which the scheduler is woken; no agent may have it."""
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
+LABEL = re.compile(r"[a-z0-9][a-z0-9._/-]{0,62}(=[A-Za-z0-9._/-]{1,63})?")
 LIMIT = re.compile(r"[a-z]+:[^\n|]{1,200}")
 FIELD = re.compile(r"[a-z][a-z_]{0,60}")
+MOST_LABELS = 16
 PREFIX = re.compile(r"\{[A-Za-z0-9_.:-]+\}[A-Za-z0-9_.:-]*")
 
 ALWAYS_THERE = ("schema", "state", "queue", "due", "created", "moves", "attempt", "token", "claim", "agent", "reason")
-SOMETIMES_THERE = ("id", "state_name", "started", "ended", "limits", "held", "groups")
+SOMETIMES_THERE = ("id", "state_name", "started", "ended", "limits", "held", "groups", "requires")
 ABOUT_LOSSES = ("on_lost", "max_lost", "lost", "lost_alone", "beside", "alone")
 RESERVED_FIELDS = frozenset(
     {*ALWAYS_THERE, *SOMETIMES_THERE, *ABOUT_LOSSES, "failures", "parked", "cancel_requested", "settled", "needs"}
@@ -37,6 +40,27 @@ def queue_id(name: str) -> str:
 def queue_limit(queue: str) -> str:
     """Name the limit that a work queue's own slots are counted under."""
     return f"queue:{queue}"
+
+
+def line_of(queue: str, requires: Iterable[str]) -> str:
+    """Name the line of a queue in which runs stand that require these labels, as lines.lua does."""
+    return "+".join([queue, *requires])
+
+
+def queue_of(line: str) -> str:
+    """Name the queue that a line belongs to."""
+    return line.partition("+")[0]
+
+
+def checked_labels(labels: Iterable[str]) -> tuple[str, ...]:
+    """Give labels back sorted, each once, or raise InvalidLabel."""
+    found = tuple(sorted(set(labels)))
+    for label in found:
+        if not LABEL.fullmatch(label):
+            raise InvalidLabel(label)
+    if len(found) > MOST_LABELS:
+        raise InvalidValue("labels", f"at most {MOST_LABELS}", len(found))
+    return found
 
 
 def checked_name(kind: str, name: str) -> str:
@@ -104,21 +128,25 @@ class Keys:
         """Name the hash of a work queue's settings."""
         return f"{self.prefix}:queue:{name}"
 
-    def waiting(self, queue: str) -> str:
-        """Name the sorted set of runs that agents claim from, by due time."""
-        return f"{self.prefix}:waiting:{queue}"
+    def lines(self, queue: str) -> str:
+        """Name the set of the lines of a queue in which runs stand that require labels."""
+        return f"{self.prefix}:lines:{queue}"
 
-    def parked(self, limit: str, queue: str) -> str:
-        """Name the sorted set of runs of a queue that wait for a full limit, by due time."""
-        return f"{self.prefix}:parked:{limit}|{queue}"
+    def waiting(self, line: str) -> str:
+        """Name the sorted set of runs that agents claim from, by due time; a queue's own line is called as it is."""
+        return f"{self.prefix}:waiting:{line}"
 
-    def parked_queues(self, limit: str) -> str:
-        """Name the set of queues that have runs parked under a limit."""
+    def parked(self, limit: str, line: str) -> str:
+        """Name the sorted set of runs of a line that wait for a full limit, by due time."""
+        return f"{self.prefix}:parked:{limit}|{line}"
+
+    def parked_lines(self, limit: str) -> str:
+        """Name the set of lines that have runs parked under a limit."""
         return f"{self.prefix}:parked:{limit}"
 
-    def parked_limits(self, queue: str) -> str:
-        """Name the set of limits that runs of a queue are parked under."""
-        return f"{self.prefix}:parked_in:{queue}"
+    def parked_limits(self, line: str) -> str:
+        """Name the set of limits that runs of a line are parked under."""
+        return f"{self.prefix}:parked_in:{line}"
 
     def holders(self, limit: str) -> str:
         """Name the sorted set of runs that hold a slot of a limit, by the time they took it."""
@@ -133,7 +161,7 @@ class Keys:
         return f"{self.prefix}:agentruns:{name}"
 
     def idle(self, queue: str) -> str:
-        """Name the sorted set of agents that wait for work on a queue, by how long."""
+        """Name the sorted set of agents that wait for work on a queue, by how long; with + those that have labels."""
         return f"{self.prefix}:idle:{queue}"
 
     def idling(self, agent: str) -> str:
@@ -148,9 +176,9 @@ class Keys:
         """Name the string that keeps the answer of a call for those who send it again."""
         return f"{self.prefix}:request:{request_id}"
 
-    def rq_queue(self, queue: str) -> str:
-        """Name rq's list of a queue."""
-        return f"{self.prefix}:rq:queue:{queue}"
+    def rq_queue(self, line: str) -> str:
+        """Name rq's list of a line."""
+        return f"{self.prefix}:rq:queue:{line}"
 
     def rq_job(self, run_id: str) -> str:
         """Name rq's hash of a job."""

@@ -7,7 +7,7 @@ from typing import Any
 from queues import events
 from queues.clock import score_us, seconds_to_us
 from queues.errors import InvalidValue
-from queues.keys import LIMIT
+from queues.keys import LIMIT, queue_of
 from queues.records import whole
 from queues.scripts import Scripts
 
@@ -99,13 +99,13 @@ class Limits:
         def read(pipe: Any) -> None:
             for limit in limits:
                 pipe.zcard(self._keys.holders(limit))
-                pipe.smembers(self._keys.parked_queues(limit))
+                pipe.smembers(self._keys.parked_lines(limit))
 
         found = self._scripts.ask_many(read)
         places = [
-            (at, self._keys.parked(limit, queue.decode()))
-            for at, (limit, queues) in enumerate(zip(limits, found[1::2], strict=True))
-            for queue in queues
+            (at, self._keys.parked(limit, line.decode()))
+            for at, (limit, lines) in enumerate(zip(limits, found[1::2], strict=True))
+            for line in lines
         ]
         sizes = self._scripts.ask_many(lambda pipe: [pipe.zcard(key) for _, key in places])
         parked = [0] * len(limits)
@@ -122,14 +122,14 @@ class Limits:
 
     def parked(self, limit: str, most: int = 1000) -> list[Parked]:
         """List runs that wait for this limit, oldest first."""
-        members = self._scripts.ask(lambda client: client.smembers(self._keys.parked_queues(limit)))
-        queues = sorted(name.decode() for name in members)
+        members = self._scripts.ask(lambda client: client.smembers(self._keys.parked_lines(limit)))
+        lines = sorted(name.decode() for name in members)
 
         def read(pipe: Any) -> None:
-            for queue in queues:
-                pipe.zrange(self._keys.parked(limit, queue), 0, most - 1, withscores=True)
+            for line in lines:
+                pipe.zrange(self._keys.parked(limit, line), 0, most - 1, withscores=True)
 
-        found = zip(queues, self._scripts.ask_many(read), strict=True)
+        found = zip(map(queue_of, lines), self._scripts.ask_many(read), strict=True)
         runs = [
             Parked(run_id=run.decode(), queue=queue, due_us=score_us(due)) for queue, runs in found for run, due in runs
         ]

@@ -53,6 +53,9 @@ class Agent:
     instance: str
     identity: ProcessIdentity
     queues: tuple[str, ...]
+    prefixes: tuple[str, ...]
+    """It also serves every queue whose name begins so; `queues` has those that there were when it looked last."""
+    labels: tuple[str, ...]
     limit: int
     running: int
     state: str
@@ -83,9 +86,11 @@ class Left:
 LOST = "lost"
 CLOCK = "clock"
 """What a heartbeat names the clock of its machine, in microseconds."""
+PREPARING = "preparing"
+"""What a heartbeat names all that an agent prepares before it can take the runs that need it; the text is its own."""
 OWN_FIELDS = frozenset(
     ("instance", "host", "pid", "boot_id", "started", "queues", "limit", "running", "state", "request", "registered")
-) | {"seen", "schema", "needs", CLOCK}
+) | {"seen", "schema", "needs", "labels", "prefixes", CLOCK}
 
 
 class Presence:
@@ -104,13 +109,14 @@ class Presence:
         instance: str,
         identity: ProcessIdentity,
         takeover: str | None = None,
-        info: Mapping[str, str] | None = None,
+        info: Mapping[str, str | Sequence[str]] | None = None,
         rq_worker: Mapping[str, str] | None = None,
     ) -> Registered | Clash:
         """Take a name for this instance (any text that no other process uses); registering again is harmless.
 
         `takeover` is the instance of a dead holder: its runs go back into line at once, each with one loss counted.
-        `info` is shown by listings; `rq_worker` is what `queues.rq_bridge` says for rq tools.
+        `info` is shown by listings, its `labels` and `prefixes` as what the agent has and serves; `rq_worker` is what
+        `queues.rq_bridge` says for rq tools.
         """
         self._check(name, limit)
         reply = self._scripts.call(
@@ -125,7 +131,11 @@ class Presence:
             },
             queues=list(dict.fromkeys(queues)),
             limit=limit,
-            info=dict(info or {}),
+            info={
+                field: said if isinstance(said, str) else "\n".join(said)
+                for field, said in (info or {}).items()
+                if said
+            },
             takeover=takeover,
             silent_us=self._silent_us,
             rq=dict(rq_worker or {"hostname": identity.host, "pid": str(identity.pid)}),
@@ -205,7 +215,9 @@ class Presence:
             name=name,
             instance=found.get("instance", ""),
             identity=_identity(found),
-            queues=tuple(found.get("queues", "").split("\n")),
+            queues=tuple(found.get("queues", "").split()),
+            prefixes=tuple(found.get("prefixes", "").split("\n")) if "prefixes" in found else (),
+            labels=tuple(found.get("labels", "").split()),
             limit=whole(found.get("limit")),
             running=whole(found.get("running")),
             state=LOST if silent else found.get("state", ""),

@@ -6,7 +6,7 @@ from typing import Self
 
 from queues import schemas
 from queues.errors import NewerSchema
-from queues.keys import RESERVED_FIELDS
+from queues.keys import RESERVED_FIELDS, line_of
 from queues.states import TERMINAL, State
 
 LARGEST_DATA = 1 << 20
@@ -39,11 +39,11 @@ class Move:
 class Run:
     """The record of a run; `fields` holds what floors above gave it, times are microseconds since the epoch.
 
-    `alone` is set for the last try of a run that was lost beside others: `wanted` while it waits for an agent of its
-    own, then `now`, or `beside` when none became empty. `claim` is the claim id while the run is held, its first
-    characters when it has ended. `problem` says why the record can not be relied on: a newer version wrote it, or
-    something else did. What could not be read of it is left out then, and a state that can not be read is given as
-    FAILED.
+    `requires` are the labels that an agent must have to start it. `alone` is set for the last try of a run that was
+    lost beside others: `wanted` while it waits for an agent of its own, then `now`, or `beside` when none became empty.
+    `claim` is the claim id while the run is held, its first characters when it has ended. `problem` says why the record
+    can not be relied on: a newer version wrote it, or something else did. What could not be read of it is left out
+    then, and a state that can not be read is given as FAILED.
     """
 
     id: str
@@ -62,6 +62,7 @@ class Run:
     limits: tuple[str, ...]
     held: tuple[str, ...]
     groups: tuple[str, ...]
+    requires: tuple[str, ...]
     parked: str | None
     on_lost: str
     max_lost: int
@@ -77,6 +78,11 @@ class Run:
     def is_terminal(self) -> bool:
         """Say whether the run has ended for good."""
         return self.state in TERMINAL
+
+    @property
+    def line(self) -> str:
+        """Name the line of its queue in which it stands while it waits."""
+        return line_of(self.queue, self.requires)
 
     @classmethod
     def parse(cls, run_id: str, raw: Mapping[bytes, bytes]) -> Self:
@@ -102,6 +108,7 @@ class Run:
             limits=lines("limits"),
             held=lines("held"),
             groups=lines("groups"),
+            requires=lines("requires"),
             parked=text.get("parked"),
             on_lost=text.get("on_lost", "rerun"),
             max_lost=number("max_lost") or 3,

@@ -125,8 +125,9 @@ class Repair:
         queues = self._members(keys.queues)
         if kind == "held":
             return [*(f"runs:{state}" for state in sorted(HELD)), "leases", *(f"holders:queue:{q}" for q in queues)]
-        parked = [f"parked:{limit}|{queue}" for queue in queues for limit in self._members(keys.parked_limits(queue))]
-        return [f"runs:{State.QUEUED}", *(f"waiting:{queue}" for queue in queues), *parked]
+        lines = self._lines(queues)
+        parked = [f"parked:{limit}|{line}" for line in lines for limit in self._members(keys.parked_limits(line))]
+        return [f"runs:{State.QUEUED}", *(f"waiting:{line}" for line in lines), *parked]
 
     def _steps(self, places: Iterable[str]) -> Iterator[None]:
         """Mend every run of some places, one slice per step."""
@@ -178,22 +179,27 @@ class Repair:
                 self._unreadable = self._unreadable or place is None
 
     def _next_compare(self) -> dict[str, int]:
-        """Whose mirror is compared by content in this pass, and from where: a slice of each queue in turn."""
-        for queue, rank in self._compared:
-            return {queue: rank}
+        """Whose mirror is compared by content in this pass, and from where: a slice of each line in turn."""
+        for line, rank in self._compared:
+            return {line: rank}
         self._compared = self._all_slices()
         return dict([next(self._compared, ("default", 0))])
 
     def _all_slices(self) -> Iterator[tuple[str, int]]:
         keys = self._scripts.keys
-        for queue in self._members(keys.queues):
-            key = keys.waiting(queue)
+        for line in self._lines(self._members(keys.queues)):
+            key = keys.waiting(line)
             try:
                 length = self._length(key)
             except ScriptFailed:
                 continue
             for rank in range(0, length, SLICE):
-                yield queue, rank
+                yield line, rank
+
+    def _lines(self, queues: Iterable[str]) -> list[str]:
+        """All lines of these queues: their own, and those of runs that require labels."""
+        keys = self._scripts.keys
+        return [line for queue in queues for line in (queue, *self._members(keys.lines(queue)))]
 
     # -------------------------------------------------------------- keys of a wrong type
     def _find_wrong_keys(self, damaged: list[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from queues import events
 from queues.errors import InvalidValue, NewerSchema, UnknownQueue
-from queues.keys import FIELD, LIMIT, RESERVED_FIELDS
+from queues.keys import FIELD, LIMIT, RESERVED_FIELDS, checked_labels
 from queues.records import LARGEST_DATA, Move, Run
 from queues.scripts import Scripts
 from queues.states import State
@@ -23,7 +23,10 @@ LONGEST_FIELD = 4096
 
 @dataclass(frozen=True, kw_only=True)
 class NewRun:
-    """What a run is made from; `due_us` None means now. `fields` are for floors above and are never read here."""
+    """What a run is made from; `due_us` None means now; `requires` are labels that its agent must have.
+
+    `fields` are for floors above and are never read here.
+    """
 
     id: str
     queue: str
@@ -31,6 +34,7 @@ class NewRun:
     due_us: int | None = None
     limits: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
     fields: Mapping[str, str | int] | None = None
     data: Mapping[str, bytes] | None = None
     on_lost: str = "rerun"
@@ -47,6 +51,7 @@ class NewRun:
         for limit in (*self.limits, *self.groups):
             if not LIMIT.fullmatch(limit) or limit.startswith("queue:"):
                 raise InvalidValue("limits and groups", "kind:name, one line, without |, and not a queue's", limit)
+        checked_labels(self.requires)
         for name, value in (self.fields or {}).items():
             if not FIELD.fullmatch(name) or name in RESERVED_FIELDS:
                 raise InvalidValue("a field's name", "lower-case letters and _, and none of the record's own", name)
@@ -63,6 +68,8 @@ class NewRun:
             record["limits"] = "\n".join(dict.fromkeys(self.limits))
         if self.groups:
             record["groups"] = "\n".join(dict.fromkeys(self.groups))
+        if self.requires:
+            record["requires"] = "\n".join(checked_labels(self.requires))
         if self.on_lost != "rerun":
             record["on_lost"] = self.on_lost
         if self.max_lost != 3:

@@ -12,8 +12,10 @@ from typing import Any
 
 from queues.errors import NewerSchema
 
-RUN = 1
-"""The record of a run."""
+RUN = 2
+"""The record of a run; 2 that of one which requires labels of its agent, all others say 1."""
+LABELS_NEED = "0.1.0"
+"""The oldest version that knows labels."""
 QUEUE = 1
 """The settings of a work queue."""
 AGENT = 1
@@ -21,7 +23,9 @@ AGENT = 1
 ANSWER = 1
 """A kept answer to a call."""
 DEPLOYMENT = 1
-"""A deployment and the specs of its revisions."""
+"""A deployment: its name, its revision, its times."""
+SPEC = 2
+"""The spec of a revision of a deployment. 2: its code is not at its path, or it has needs that are new then."""
 SCHEDULE = 1
 """The stored text of a schedule."""
 LOG_BATCH = 1

@@ -44,6 +44,7 @@ def generated_lua() -> str:
         f"local STATES = {{{names(frozenset(State))}}}\n"
         f"local SCHEMA = {{run={schemas.RUN}, queue={schemas.QUEUE}, agent={schemas.AGENT}, answer={schemas.ANSWER}, "
         f"deployment={schemas.DEPLOYMENT}}}\n"
+        f"local NEEDS = {{run='{schemas.LABELS_NEED}'}}\n"
         f"local RQ_DATA = '{data}' local DEFAULT_QUEUE = {{'{DEFAULT_QUEUE}', '{queue_id(DEFAULT_QUEUE)}'}}\n"
     )
 
@@ -51,8 +52,10 @@ def generated_lua() -> str:
 BASICS = ("basics",)
 EARLY = {"renew": ("heartbeat",)}
 """What may answer a verb before the prelude is loaded: for the cheapest calls that is most of their time."""
-PRELUDE = ("records", "slots", "endings")
-PARTS = frozenset({*BASICS, *chain.from_iterable(EARLY.values()), *PRELUDE})
+PRELUDE = ("records", "lines", "rq_view", "slots", "endings")
+LATE = {"claim": ("alone",)}
+"""What stands before one verb alone: a script that has two ideas is two files."""
+PARTS = frozenset({*BASICS, *chain.from_iterable(EARLY.values()), *PRELUDE, *chain.from_iterable(LATE.values())})
 """Scripts that are no verbs: what the loader puts before them."""
 
 
@@ -64,7 +67,7 @@ def script_text(package: str, verb: str) -> str:
         return [files("queues").joinpath(f"lua/{part}.lua").read_text("utf-8") for part in parts]
 
     own = files(package).joinpath(f"lua/{verb}.lua").read_text("utf-8")
-    return "".join([*texts(*BASICS, *EARLY.get(verb, ())), generated_lua(), *texts(*PRELUDE), own])
+    return "".join([*texts(*BASICS, *EARLY.get(verb, ())), generated_lua(), *texts(*PRELUDE, *LATE.get(verb, ())), own])
 
 
 class Scripts:

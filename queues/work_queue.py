@@ -60,11 +60,24 @@ class WorkQueue:
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
-    """A run in line; `parked` names the full limit it waits for, None when the next free agent may take it."""
+    """A run in line; `parked` names the full limit it waits for, None when the next free agent may take it.
+
+    `line` is that of its queue in which it stands: the queue's own, or one of labels that its agent must have.
+    """
 
     run_id: str
     due_us: int
     parked: str | None
+    line: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A line of a queue: the labels that an agent must have to take from it, and the run that is next."""
+
+    requires: tuple[str, ...]
+    count: int
+    first: Waiting
 
 
 class WorkQueues:
@@ -160,18 +173,47 @@ class WorkQueues:
 
     def waiting(self, name: str, limit: int = 1000) -> list[Waiting]:
         """List the runs of a queue in the order of their due times, those parked under a full limit among them."""
-        limits = sorted(member.decode() for member in self._members(self._keys.parked_limits(name)))
+        lines = self._lines(name)
+        parked = self._scripts.ask_many(lambda pipe: [pipe.smembers(self._keys.parked_limits(line)) for line in lines])
+        places: list[tuple[str, str | None]] = [(line, None) for line in lines]
+        places += [(line, one.decode()) for line, limits in zip(lines, parked, strict=True) for one in sorted(limits)]
 
         def read(pipe: Any) -> None:
-            pipe.zrange(self._keys.waiting(name), 0, limit - 1, withscores=True)
-            for parked in limits:
-                pipe.zrange(self._keys.parked(parked, name), 0, limit - 1, withscores=True)
+            for line, under in places:
+                key = self._keys.waiting(line) if under is None else self._keys.parked(under, line)
+                pipe.zrange(key, 0, limit - 1, withscores=True)
 
-        found = zip((None, *limits), self._scripts.ask_many(read), strict=True)
         runs = [
-            Waiting(run_id=run.decode(), due_us=score_us(due), parked=lim) for lim, part in found for run, due in part
+            Waiting(run_id=run.decode(), due_us=score_us(due), parked=under, line=line)
+            for (line, under), part in zip(places, self._scripts.ask_many(read), strict=True)
+            for run, due in part
         ]
         return sorted(runs, key=lambda run: (run.due_us, run.run_id))[:limit]
+
+    def lines(self, name: str) -> list[Line]:
+        """The lines of a queue in which something stands that is not parked; the queue's own first."""
+        names = self._lines(name)
+
+        def read(pipe: Any) -> None:
+            for line in names:
+                pipe.zcard(self._keys.waiting(line))
+                pipe.zrange(self._keys.waiting(line), 0, 0, withscores=True)
+
+        found = self._scripts.ask_many(read)
+        return [
+            Line(
+                requires=tuple(line.split("+")[1:]),
+                count=count,
+                first=Waiting(
+                    run_id=head[0][0].decode("utf-8", "replace"), due_us=score_us(head[0][1]), parked=None, line=line
+                ),
+            )
+            for line, count, head in zip(names, found[::2], found[1::2], strict=True)
+            if head
+        ]
+
+    def _lines(self, name: str) -> list[str]:
+        return [name, *sorted(member.decode("utf-8", "replace") for member in self._members(self._keys.lines(name)))]
 
     def _change(self, name: str, settings: dict[str, str], actor: str) -> bool:
         reply = self._scripts.call("set_queue", change="set", queue=self.get(name).name, settings=settings, actor=actor)

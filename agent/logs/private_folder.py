@@ -57,6 +57,11 @@ class PrivateFolder:
         self._lock = lock
         return True
 
+    @property
+    def is_locked(self) -> bool:
+        """Whether this process holds the folder."""
+        return self._lock is not None
+
     def files(self) -> Iterator[tuple[str, os.stat_result]]:
         """The files in it but the lock: name, size, owner and times."""
         for entry in os.scandir(self._fd):

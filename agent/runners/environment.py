@@ -23,6 +23,9 @@ PASSED = frozenset(
 """Variables of the agent's own environment that flows see; everything else, Redis's address first, stays with it."""
 
 PASSED_PREFIXES = ("LC_", "XDG_")
+PREPARING_PREFIXES = ("PIP_", "UV_", "GIT_SSH", "SSH_AUTH_SOCK", "SSH_ASKPASS")
+"""What those who fetch code and packages see besides: where from, and by which keys. Flows do not."""
+
 CONDA_ROOTS = ("miniconda3", "anaconda3", "miniforge3", "mambaforge")
 
 
@@ -33,6 +36,12 @@ def base_environment(own: Mapping[str, str]) -> dict[str, str]:
     """
     passed = {name: value for name, value in own.items() if name in PASSED or name.startswith(PASSED_PREFIXES)}
     return {**passed, "PYTHONUNBUFFERED": "1"}
+
+
+def preparing_environment(own: Mapping[str, str]) -> dict[str, str]:
+    """What a process that brings code or an environment here gets."""
+    passed = {name: value for name, value in own.items() if name.startswith(PREPARING_PREFIXES)}
+    return base_environment(own) | passed
 
 
 def environment(base: Mapping[str, str], order: Order, marks: Mapping[str, str]) -> dict[str, str]:
@@ -90,11 +99,14 @@ def problem_of(order: Order, host: str) -> NotLaunched | None:
 
     Looks at files, which takes as long as their disk does: not for the loop.
     """
+    if order.missing:
+        # What is being brought here is looked at when it is there.
+        return None
     if not Path(order.path).is_file():
         return NotOnThisMachine(f"{host} has no {order.path}")
     if order.interpreter is not None and not Path(order.interpreter).is_file():
         path = order.interpreter
         return LaunchFailed(f"expected a Python interpreter at {path} on {host}, found none; create it or redeploy")
-    if not Path(order.working_dir).is_dir():
+    if order.links is None and not Path(order.working_dir).is_dir():
         return LaunchFailed(f"expected the working directory {order.working_dir} on {host}, found none")
     return None

@@ -13,6 +13,7 @@ from queues.claims import Outcome
 from queues.states import State
 
 TIMED_OUT = "TimedOut"
+NOT_PREPARED = "NotPrepared"
 OVER_LIMIT = "OverLimit"
 
 
@@ -86,10 +87,14 @@ class Ending:
 
 @dataclass(frozen=True)
 class GiveBack:
-    """The run goes back to its place in line; `counts_as_loss` so that it does not come back for ever."""
+    """The run goes back to its place in line; `counts_as_loss` so that it does not come back for ever.
+
+    `unstarted`: nothing of it ran, and this was no attempt.
+    """
 
     reason: str
     counts_as_loss: bool = False
+    unstarted: bool = False
 
 
 Delivery = Outcome | GiveBack | None
@@ -124,6 +129,11 @@ def delivery(ending: Ending) -> Delivery:
 def unusable(reason: str) -> Outcome:
     """A run whose record can not be made an order of: it fails, others go on."""
     return Outcome(state=State.FAILED, name="BadRecord", reason=reason)
+
+
+def not_prepared(reason: str) -> Outcome:
+    """A run whose code or environment can not be brought here: a new try at once would end the same way."""
+    return Outcome(state=State.FAILED, name=NOT_PREPARED, reason=reason)
 
 
 def from_result(ending: Ending, result: Result) -> Outcome:

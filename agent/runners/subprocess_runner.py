@@ -16,16 +16,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from agent.brands import Brand
+from agent.environments.stand_in import SDK_VARIABLE
 from agent.errors import LaunchFailed, NotLaunched, NotOnThisMachine
 from agent.leftovers import AGENT_VARIABLE, RUN_VARIABLE, Mark
 from agent.orders import Order
+from agent.runners.bootstrap import FOLDER, command
 from agent.runners.descriptor_limit import DescriptorLimit
-from agent.runners.environment import base_environment, environment
+from agent.runners.environment import base_environment, environment, preparing_environment
 from agent.runners.limiting import apply
 from orchestrator.process.frames import VERSION, frame
 
 SOCKET, LIFE = 3, 4
-CHILD = f"from orchestrator.process.child import main; main({SOCKET}, {LIFE})"
+PREPARING = f"import gc; gc.disable(); from agent.preparing import main; main({SOCKET}, {LIFE})"
 PIPE_BYTES = 1 << 20
 DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGUSR1)
 """Signals that this process ignores and its children must not."""
@@ -53,6 +55,7 @@ class SubprocessRunner:
         self._mark = mark
         self._launches = 0
         self._base = base_environment(own)
+        self._preparing = preparing_environment(own)
         self._host = host
         self.descriptor_limit = DescriptorLimit(limit)
         self._pipe_bytes = max(1 << 16, min(PIPE_BYTES, PIPE_BUDGET // (2 * limit)))
@@ -65,9 +68,22 @@ class SubprocessRunner:
         """
         if order.problem is not None:
             raise order.problem
+        marks = {**self._marks(order.run_id), SDK_VARIABLE: FOLDER}
+        launched = self._launch(command(order.interpreter, (SOCKET, LIFE)), environment(self._base, order, marks))
+        apply(launched.pid, order.limits)
+        return launched
+
+    def launch_preparing(self, name: str) -> Launched:
+        """Start a process that brings something here, under a name that is no run's (`agent.preparing`)."""
+        return self._launch([sys.executable, "-P", "-c", PREPARING], self._preparing | self._marks(name))
+
+    def _marks(self, name: str) -> dict[str, str]:
+        return {AGENT_VARIABLE: str(self._mark), RUN_VARIABLE: name}
+
+    def _launch(self, words: list[str], variables: Mapping[str, str]) -> Launched:
         made = Descriptors(self._pipe_bytes)
         try:
-            pid = self._spawn(order, made.theirs)
+            pid = self._spawn(words, variables, made.theirs)
         except NotLaunched:
             close_all(made.ours)
             raise
@@ -77,18 +93,15 @@ class SubprocessRunner:
         brand = self._mark.brand(self._launches)
         brand.put(pid)
         self.descriptor_limit.put_back(pid)
-        apply(pid, order.limits)
         ours = made.ours
         return Launched(pid=pid, brand=brand, channel=ours[SOCKET], life=ours[LIFE], stdout=ours[1], stderr=ours[2])
 
-    def _spawn(self, order: Order, descriptors: Mapping[int, int]) -> int:
-        interpreter = order.interpreter or sys.executable
-        marks = {AGENT_VARIABLE: str(self._mark), RUN_VARIABLE: order.run_id}
+    def _spawn(self, words: list[str], variables: Mapping[str, str], descriptors: Mapping[int, int]) -> int:
         try:
             return os.posix_spawn(
-                interpreter,
-                [interpreter, "-P", "-c", CHILD],
-                environment(self._base, order, marks),
+                words[0],
+                words,
+                variables,
                 file_actions=[
                     (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                     *((os.POSIX_SPAWN_DUP2, source, target) for target, source in descriptors.items()),
@@ -102,7 +115,7 @@ class SubprocessRunner:
         except (OSError, ValueError) as error:
             # ValueError: the deployment's environment holds a name or value that no process can have.
             cause = error.strerror if isinstance(error, OSError) else error
-            raise LaunchFailed(f"{interpreter} on {self._host} can not be started: {cause}") from error
+            raise LaunchFailed(f"{words[0]} on {self._host} can not be started: {cause}") from error
 
 
 class Descriptors:
@@ -165,6 +178,7 @@ def start_frame(order: Order) -> bytes:
             "function": order.function,
             "folder": order.folder,
             "working_dir": order.working_dir,
+            "links": order.links,
             "parameters": dict(order.parameters),
             "timeout_seconds": order.rules.timeout_seconds,
             "tags": list(order.tags),

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from orchestrator.cli.access import client
+from orchestrator.cli.code_text import code_text
 from orchestrator.cli.confirm import DRY_RUN, YES, confirm
 from orchestrator.cli.deployment_preview import preview
 from orchestrator.cli.deployment_run import run
@@ -36,26 +37,30 @@ def deployment() -> None:
 @deployment.command("create")
 @click.argument("file", type=click.Path())
 @click.option("--create-queues", is_flag=True, help="Make work queues that do not exist yet.")
+@click.option("--check", "checked", is_flag=True, help="Import each flow first, from a copy of the code that runs get.")
 @click.option("--timeout", type=Duration(1, 3600), default=30.0, help="How long loading the file may take (30 s).")
-def create(output: Output, file: str, create_queues: bool, timeout: float) -> None:
+def create(output: Output, file: str, create_queues: bool, checked: bool, timeout: float) -> None:
     """Create or update what a Python file declares. All of its deployments, or none when one is refused."""
+    from orchestrator.cli.deployment_code import checker, noted
     from orchestrator.deploy_file import load
 
     loaded = load(file, seconds=timeout)
     for warning in loaded.warnings:
         output.note(f"Warning: {warning}")
     with client() as opened:
-        made = opened.create_from_specs(loaded.specs, create_queues=create_queues)
+        check = checker(output, timeout) if checked else None
+        made = opened.create_from_specs(loaded.specs, create_queues=create_queues, check=check)
+    noted(output, made)
     if output.form == "text":
         for one in made:
             describe(output, one)
     else:
         keys = ("id", "name", "status", "code_version")
         output.rows([{key: getattr(one, key) for key in keys} for one in made], {}, empty="")
-    for queue in dict.fromkeys(one.work_queue for one in made if not one.listening_agents):
-        output.note(
-            f"Warning: no agent listens to work queue {queue}; start one with `headgate agent start -q {queue}`"
-        )
+    for queue, requires in dict.fromkeys((one.work_queue, one.requires) for one in made if not one.listening_agents):
+        start = " ".join([f"headgate agent start -q {queue}", *(f"--label {label}" for label in requires)])
+        having = f" with label{'s' * (len(requires) > 1)} {', '.join(requires)}" if requires else ""
+        output.note(f"Warning: no agent{having} listens to work queue {queue}; start one with `{start}`")
 
 
 def describe(output: Output, made: Any) -> None:
@@ -69,16 +74,23 @@ def describe(output: Output, made: Any) -> None:
         "id": made.id,
         "work queue": f"{made.work_queue} ({', '.join(remarks)})",
         "own limit": made.concurrency_limit and f"at most {made.concurrency_limit} at once",
+        "requires": requires_text(made.requires),
         "agents": ", ".join(made.listening_agents) or "none listens",
         "schedule": "; ".join(schedule.text for schedule in made.schedules) or "none: it runs when asked to",
         "paused": is_paused and f"its schedules make no runs until `{command('deployment', 'resume', made.name)}`",
         "next": ", ".join(output.cell(moment) for moment in made.next_scheduled_times),
+        "code": code_text(made.source, made.code),
         "code version": made.code_version,
         "on lost": f"rerun, at most {made.max_lost} times" if made.on_lost == "rerun" else made.on_lost,
     }
     for name, value in facts.items():
         if value:
             output.line(f"  {name:<13} {output.cell(value)}")
+
+
+def requires_text(requires: tuple[str, ...]) -> str:
+    """Which agents may run it."""
+    return f"an agent with {', '.join(requires)}" if requires else ""
 
 
 @deployment.command("ls")
@@ -102,6 +114,7 @@ def inspect(output: Output, name: str) -> None:
         return
     fields = dict(fields_of(found))
     schema = fields.pop("parameter_schema")
+    fields["source"] = code_text(found.source)
     rows = [[one.get(key) for key in ("name", "type", "required", "default")] for one in schema.get("parameters") or ()]
     output.record(fields)
     columns = {title: itemgetter(at) for at, title in enumerate(("Name", "Type", "Required", "Default"))}

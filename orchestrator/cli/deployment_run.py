@@ -12,12 +12,14 @@ from orchestrator.cli.access import client
 from orchestrator.cli.failures import CommandError
 from orchestrator.cli.frame import Command
 from orchestrator.cli.output import Output
-from orchestrator.cli.values import Duration, Moment, Reference
+from orchestrator.cli.values import LABEL, Duration, Moment, Reference
 
 if TYPE_CHECKING:
     from orchestrator.client import Client
 
 YEAR = 366 * 86400.0
+NEEDS_LABELS = "needs an agent with label"
+"""How the reason begins that nobody has the labels of a run."""
 
 
 @click.command("run", cls=Command)
@@ -33,35 +35,37 @@ YEAR = 366 * 86400.0
 )
 @click.option("--at", type=Moment(), metavar="TIME", help="Run at this time, as in 17:30 or 2026-03-01T09:00:00Z.")
 @click.option("--in", "delay", type=Duration(0, YEAR), metavar="DURATION", help="Run after this time, as in 10m.")
+@click.option("--requires", type=LABEL, multiple=True, help="A label that its agent must have; may come often.")
 @click.option("--here", is_flag=True, help="Run it now in a process of this terminal: no agent, no record.")
 def run(
     output: Output,
     name: str,
-    pairs: Sequence[str],
-    whole: str | None,
     variables: Sequence[str],
     watch: bool,
     timeout: float | None,
     here: bool,
-    **when: Any,
+    requires: Sequence[str],
+    **given: Any,
 ) -> None:
     """Make a run of a deployment."""
     from orchestrator.cli.parameters import parameters_of
     from orchestrator.cli.variables import variables_of, warn_of_secrets
 
-    at = start_time(**when)
+    at = start_time(given["at"], given["delay"])
     if timeout is not None and not watch:
         raise misused("--timeout", "only a watched run can time out", "add --watch")
     if here and (at or watch):
         raise misused("--here", "it runs now and is watched anyway", "leave out --watch, --at and --in")
-    parameters, env = parameters_of(pairs, whole), variables_of(variables, "--env")
+    if here and requires:
+        raise misused("--requires", "it runs in this terminal, whatever labels there are", "leave out one of them")
+    parameters, env = parameters_of(given["pairs"], given["whole"]), variables_of(variables, "--env")
     if here:
         from agent.cli import run_here
 
         run_here(output, name, parameters, env)
         return
     with client() as opened:
-        made = opened.run_deployment(name, parameters, at=at, env=env)
+        made = opened.run_deployment(name, parameters, at=at, env=env, requires=requires)
         passed = at is not None and at <= datetime.now(UTC)
         due = f", due {output.cell(at)}" if at and not passed else ""
         told = f"Created flow run {made.name}, id {made.id}, on work queue {made.work_queue}{due}"
@@ -71,7 +75,7 @@ def run(
         warn_of_secrets(output, env)
         if at and not passed and not opened.scheduler().leads:
             output.note("Warning: no scheduler is running, which puts it on its queue; `headgate scheduler start`")
-        say_what_is_missing(output, opened, made.work_queue)
+        say_what_is_missing(output, opened, made.work_queue, made.why)
         if watch:
             from orchestrator.cli.run_watch import follow_to_the_end
 
@@ -90,11 +94,13 @@ def misused(field: str, message: str, hint: str) -> CommandError:
     return CommandError(message, exit_code=2, code="usage", field=field, hint=hint)
 
 
-def say_what_is_missing(output: Output, opened: Client, work_queue: str) -> None:
-    """Tells on stderr why runs of a work queue can not start soon, and what to start."""
+def say_what_is_missing(output: Output, opened: Client, work_queue: str, why: str | None = None) -> None:
+    """Tells on stderr why runs of a work queue can not start soon, and what to start; `why` is what one waits for."""
     queue = opened.get_work_queue(work_queue)
     if not queue.agents:
         start = f"`headgate agent start -q {queue.name}`, or `headgate start` for everything on this machine"
         output.note(f"Warning: no agent listens to work queue {queue.name}, so nothing starts; start one with {start}")
+    elif why and why.startswith(NEEDS_LABELS):
+        output.note(f"Warning: it {why}, and no agent that listens to {queue.name} has that: `headgate agent ls`")
     if queue.paused:
         output.note(f"Warning: work queue {queue.name} is paused; `headgate work-queue resume {queue.name}`")

@@ -53,6 +53,37 @@ class Name(Named):
         return str(value)
 
 
+class Label(click.ParamType[str]):
+    """A label of agents, which runs may require."""
+
+    name = "label"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> str:
+        """Refuses anything that could not be a label."""
+        from queues.errors import InvalidLabel
+        from queues.keys import checked_labels
+
+        try:
+            return checked_labels([str(value)])[0]
+        except InvalidLabel as refusal:
+            self.fail(str(refusal), parameter, context)
+
+
+class QueuePrefix(click.ParamType[str]):
+    """The beginning of the names of work queues: `ml-*`, or `ml-`; `*` is all of them."""
+
+    name = "prefix"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> str:
+        """Answers what stands before the star."""
+        prefix = str(value).removesuffix("*")
+        if not re.fullmatch(r"[a-z0-9._-]{0,128}", prefix) or not value:
+            self.fail(
+                f"expected the beginning of a name and a star, as in 'ml-*', got {shown(value)}", parameter, context
+            )
+        return prefix
+
+
 class Reference(Named):
     """Something a person calls a run or a deployment by: a name, an id, or the first characters of an id."""
 
@@ -139,5 +170,6 @@ class OneOf(click.ParamType[str]):
 
 
 QUEUE = Name()
+LABEL = Label()
 LIMIT = Whole(1, LARGEST_LIMIT, "to let nothing start use `headgate work-queue pause NAME`")
 ROWS = Whole(1, LARGEST_LIMIT)

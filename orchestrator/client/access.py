@@ -19,6 +19,9 @@ from queues.records import Run
 class Access:
     """The base of the client's groups of verbs."""
 
+    home: str | None = None
+    """The folder of this machine where Headgate keeps its own data, which is no code of anybody's."""
+
     def __init__(self, store: Store, *, actor: str | None = None, late_seconds: float = 15.0) -> None:
         self.store = store
         self.actor = one_word(actor or this_person())

@@ -24,6 +24,7 @@ class AgentVerbs(Access):
         held = self.store.records.get_many(self.store.presence.held(agent.name))
         return AgentDetail(
             **views.agent_fields(agent),
+            queue_prefixes=agent.prefixes,
             started_time=from_us(agent.registered_us) if agent.registered_us else None,
             version=agent.info.get("version"),
             runs=tuple(self._listed([run for run in held if run is not None])),

@@ -60,7 +60,7 @@ class Client(DeploymentVerbs, FlowVerbs, WorkQueueVerbs, TagLimitVerbs, AgentVer
                 embedded.close()
             raise
         client = cls(store, actor=actor, late_seconds=settings.late_seconds)
-        client.address, client._embedded = masked(url), embedded
+        client.address, client._embedded, client.home = masked(url), embedded, str(settings.home)
         return client
 
     def __enter__(self) -> Self:

@@ -7,6 +7,7 @@ from orchestrator.errors import InvalidDeployment, command
 from orchestrator.store.deployments import DeploymentRecord, PlacedSchedule, canonical, full_name
 from orchestrator.store.instants import first_after
 from orchestrator.store.specs import LARGEST_SPEC, Spec
+from queues.errors import NewerSchema
 
 
 def refuse_doubles(specs: Sequence[Spec]) -> None:
@@ -39,6 +40,14 @@ def refuse_near_doubles(specs: Sequence[Spec], there: Sequence[DeploymentRecord]
         text = f"{name} differs only by case from {other.name}, which was created from {place}"
         hint = f"rename it, or delete the other one first: `{command('deployment', 'delete', other.name)}`"
         raise at_its_line(InvalidDeployment(text, field="name", hint=hint), spec)
+
+
+def refuse_newer(specs: Sequence[Spec], there: Sequence[DeploymentRecord]) -> None:
+    """A deployment of the same name that a newer version wrote: raised before anything is sent for this one."""
+    names = {full_name(spec) for spec in specs}
+    for other in there:
+        if other.name in names and isinstance(other.problem, NewerSchema):
+            raise other.problem
 
 
 def refuse_large(spec: Spec) -> None:

@@ -31,6 +31,16 @@ class SkippedInstants(Value):
     reason: str
 
 
+class SentCode(Value):
+    """The code of a deployment as it was packed, and how much of it Redis did not have yet."""
+
+    files: int
+    bytes: int
+    sent_files: int
+    sent_bytes: int  # as they travelled, compressed
+    notes: tuple[str, ...]  # what was left out of it, and why
+
+
 class Deployed(Value):
     """Answer of `create_from_specs` for one spec. `name` is `flow/deployment`."""
 
@@ -44,12 +54,15 @@ class Deployed(Value):
     work_queue_paused: bool
     work_queue_limit: int | None
     concurrency_limit: int | None
+    requires: tuple[str, ...]
     listening_agents: tuple[str, ...]
     next_scheduled_times: tuple[datetime, ...]  # the next three, over all its schedules
     schedules: tuple[ScheduleInfo, ...]
     on_lost: str
     max_lost: int
     changes: tuple[str, ...]  # names of the spec's fields that differ from the revision before
+    source: Mapping[str, Any]  # kind, and what tells that code from other code
+    code: SentCode | None  # None: nothing was packed for it
 
 
 class Deployment(Value):
@@ -74,6 +87,7 @@ class DeploymentDetail(Deployment):
     """A deployment with everything that `inspect` shows."""
 
     description: str | None
+    source: Mapping[str, Any]
     path: str
     function: str
     working_dir: str | None
@@ -86,6 +100,7 @@ class DeploymentDetail(Deployment):
     timeout_seconds: float | None
     on_lost: str
     max_lost: int
+    requires: tuple[str, ...]
     listening_agents: tuple[str, ...]
     skipped: tuple[SkippedInstants, ...]  # newest first
     changes: tuple[Change, ...]  # newest first

@@ -11,6 +11,7 @@ from orchestrator.errors import HeadgateError, InvalidParameters, command
 from orchestrator.sdk.schema import check
 from orchestrator.store.deployments import DeploymentRecord, Put, canonical, full_name
 from orchestrator.store.instants import first_after, instants_after, schedule_of
+from orchestrator.store.runs import requires_of
 from orchestrator.store.specs import Spec
 from queues.clock import from_us
 from queues.errors import NewerSchema
@@ -91,11 +92,13 @@ def deployed(deployment_id: str, spec: Spec, put: Put, queue: WorkQueue, now_us:
         "name": full_name(spec),
         "status": put.status,
         "code_version": spec.get("code_version"),
+        "source": dict(spec.get("source") or {"kind": "path"}),
         "revision": put.revision,
         "work_queue": queue.name,
         "work_queue_paused": queue.paused,
         "work_queue_limit": queue.concurrency_limit,
         "concurrency_limit": spec.get("concurrency_limit"),
+        "requires": requires_of(spec),
         "next_scheduled_times": () if put.paused else tuple(map(from_us, first_of(feeds, SHOWN_INSTANTS))),
         "schedules": schedule_infos(texts, dict.fromkeys(texts, now_us), put.paused),
         "on_lost": spec.get("on_lost") or "rerun",

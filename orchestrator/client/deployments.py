@@ -13,8 +13,10 @@ from orchestrator.client.deployment_checks import (
     refuse_doubles,
     refuse_large,
     refuse_near_doubles,
+    refuse_newer,
     unknown_queue,
 )
+from orchestrator.client.deployment_code import Check, refuse_unknown, send, with_code
 from orchestrator.client.deployment_previews import preview_of
 from orchestrator.client.deployment_values import (
     Deployed,
@@ -22,11 +24,13 @@ from orchestrator.client.deployment_values import (
     DeploymentDeleted,
     DeploymentDetail,
     DeploymentPreviewRun,
+    SentCode,
 )
 from orchestrator.client.deployment_views import checked_parameters, deployed, summary
 from orchestrator.client.environment import checked_environment
 from orchestrator.client.flow_runs import FlowRunVerbs
 from orchestrator.client.previews import MOST_ROWS
+from orchestrator.client.queue_values import AgentInfo
 from orchestrator.client.run_retries import made_id
 from orchestrator.client.values import FlowRun
 from orchestrator.deployments import deployment_id
@@ -34,7 +38,7 @@ from orchestrator.errors import Invalid, expected
 from orchestrator.keys import deployment_limit
 from orchestrator.store.deployments import DeploymentRecord, canonical, full_name
 from orchestrator.store.instants import passed_over
-from orchestrator.store.runs import new_run
+from orchestrator.store.runs import Wishes, new_run, requires_of
 from orchestrator.store.specs import Spec
 from queues.clock import seconds_to_us
 from queues.errors import QueueExists
@@ -47,18 +51,29 @@ NEXT_RUNS = 10
 class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
     """What can be done with deployments."""
 
-    def create_from_specs(self, specs: Sequence[Mapping[str, Any]], *, create_queues: bool = False) -> list[Deployed]:
+    def create_from_specs(
+        self, specs: Sequence[Mapping[str, Any]], *, create_queues: bool = False, check: Check | None = None
+    ) -> list[Deployed]:
         """Apply specs (as DeploymentSpec.to_dict() gives them), each whole; none when one of them is refused.
 
-        Raises InvalidDeployment; an unknown work queue is one, unless `create_queues` makes it.
+        Code that is to be sent along is packed here, and what Redis has not yet is sent. Raises InvalidDeployment, and
+        BadBundle; an unknown work queue is one, unless `create_queues` makes it. `check` may refuse each before that.
         """
         refuse_doubles(specs)
-        for spec in specs:
-            refuse_large(spec)
-        refuse_near_doubles(specs, self._alike(specs))
+        coded = with_code(specs, self.home)
+        specs = [one.spec for one in coded]
+        for one in coded:
+            refuse_large(one.spec)
+            if check is not None:
+                check(one.spec, one.packed)
+        there = self._alike(specs)
+        refuse_near_doubles(specs, there)
+        refuse_newer(specs, there)
+        refuse_unknown(self.store.bundles, coded)
         made = self._queues_for(specs, create_queues)
-        listening = self._listening()
-        return [self._apply(spec, spec["work_queue"] in made, listening) for spec in specs]
+        sent = send(self.store.bundles, coded)
+        live = self._live()
+        return [self._apply(spec, spec["work_queue"] in made, live, sent) for spec in specs]
 
     def create_from_spec(self, spec: Mapping[str, Any], *, create_queues: bool = False) -> Deployed:
         """Apply one spec."""
@@ -78,6 +93,7 @@ class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
         return DeploymentDetail(
             **summary(found, self._now_us()),
             description=spec.get("description"),
+            source=dict(spec.get("source") or {"kind": "path"}),
             path=spec.get("path") or "",
             function=spec.get("function") or "",
             working_dir=spec.get("working_dir"),
@@ -90,7 +106,8 @@ class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
             timeout_seconds=spec.get("timeout_seconds"),
             on_lost=spec.get("on_lost") or "rerun",
             max_lost=spec.get("max_lost") or 3,
-            listening_agents=self._listening().get(spec["work_queue"], ()),
+            requires=requires_of(spec),
+            listening_agents=able(self._live(), spec),
             skipped=tuple(views.skipped(skip) for skip in self.store.schedules.skips(found.id)),
             changes=tuple(views.change(change) for change in self.store.changes.of(deployment_limit(found.id))),
         )
@@ -130,19 +147,22 @@ class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
         *,
         at: datetime | None = None,
         env: Mapping[str, str] | None = None,
+        requires: Sequence[str] = (),
         request_id: str | None = None,
     ) -> FlowRun:
         """Make a run, now or `at` a time, with the deployment's parameters and those given here on top.
 
-        `env`: variables of this run, which win over those of its deployment and its work queue. Sent again with the
-        same request id it makes no second run. Raises InvalidParameters, Invalid for variables.
+        `env`: variables of this run, which win over those of its deployment and its work queue. `requires`: labels that
+        its agent must have, beside those that the deployment requires. Sent again with the same request id it makes no
+        second run. Raises InvalidParameters, Invalid for variables.
         """
         found = self.store.deployments.find(ref)
         complete, own = checked_parameters(found, parameters or {}), checked_environment(env or {})
         due_us = None if at is None else moment_us("at", at)
         if due_us is not None and due_us <= self._now_us():
             due_us = None  # a time that has passed means now; it gives no better place in line
-        made = new_run(found, made_id(request_id), actor=self.actor, due_us=due_us, parameters=complete, env=own)
+        wishes = Wishes(parameters=complete, env=own, requires=requires)
+        made = new_run(found, made_id(request_id), actor=self.actor, due_us=due_us, own=wishes)
         self.store.records.create([made])
         return self._shown(made.id)
 
@@ -165,7 +185,7 @@ class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
         ids = [one for name, one in self.store.deployments.names().items() if name.lower() in wanted]
         return self.store.deployments.get_many(ids)
 
-    def _apply(self, spec: Spec, queue_made: bool, listening: Mapping[str, tuple[str, ...]]) -> Deployed:
+    def _apply(self, spec: Spec, queue_made: bool, live: Sequence[AgentInfo], sent: Mapping[str, SentCode]) -> Deployed:
         now_us, own_id = self._now_us(), deployment_id(spec["flow"], spec["name"])
         self._close_changed(own_id, spec, now_us)
         put = self.store.deployments.put(own_id, spec, placed(spec, now_us), self.actor)
@@ -173,7 +193,8 @@ class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
         return Deployed(
             **deployed(own_id, spec, put, queue, now_us),
             work_queue_created=queue_made,
-            listening_agents=listening.get(queue.name, ()),
+            listening_agents=able(live, spec),
+            code=sent.get((spec.get("source") or {}).get("digest") or ""),
         )
 
     def _close_changed(self, own_id: str, spec: Spec, now_us: int) -> None:
@@ -199,16 +220,18 @@ class DeploymentVerbs(FlowRunVerbs, DeploymentChangeVerbs):
                 made.discard(name)  # somebody else was faster
         return made
 
-    def _listening(self) -> dict[str, tuple[str, ...]]:
-        names: dict[str, list[str]] = {}
-        for agent in agents(self.store):
-            for queue in agent.queues if agent.state != LOST else ():
-                names.setdefault(queue, []).append(agent.name)
-        return {queue: tuple(sorted(found)) for queue, found in names.items()}
+    def _live(self) -> list[AgentInfo]:
+        return [agent for agent in agents(self.store) if agent.state != LOST]
 
     def _cancel(self, ids: Sequence[str]) -> int:
         reason = "its deployment was deleted"
         return sum(self.store.records.cancel_waiting(ids, states=UNCLAIMED, actor=self.actor, reason=reason))
+
+
+def able(live: Iterable[AgentInfo], spec: Spec) -> tuple[str, ...]:
+    """The agents that listen to the work queue of a spec and have the labels it requires."""
+    queue, requires = spec["work_queue"], requires_of(spec)
+    return tuple(sorted(one.name for one in live if queue in one.queues and set(requires) <= set(one.labels)))
 
 
 def check_preview(hours: float | None, limit: int | None) -> None:

@@ -36,9 +36,13 @@ class Around:
         """The live agents that pull from a queue."""
         return [agent for agent in self.agents.values() if queue in agent.queues and agent.state != LOST]
 
-    def answering(self, queue: str) -> list[AgentInfo]:
+    def able(self, run: Run) -> list[AgentInfo]:
+        """The live agents that pull from the queue of a run and have the labels it requires."""
+        return [agent for agent in self.listening(run.queue) if set(run.requires) <= set(agent.labels)]
+
+    def answering(self, run: Run) -> list[AgentInfo]:
         """Those of them that were heard of as one that is well is."""
-        return [agent for agent in self.listening(queue) if self.silence_us(agent) <= SILENT_US]
+        return [agent for agent in self.able(run) if self.silence_us(agent) <= SILENT_US]
 
     def silence_us(self, agent: AgentInfo) -> int:
         """For how long nothing was heard of an agent."""

@@ -37,6 +37,7 @@ class FlowRunVerbs(RunLogVerbs, RunRetryVerbs):
             code_version=fields.get("code"),
             created_by=run.history[0].actor if run.history else "",
             tags=tuple(fields["tags"].split("\n")) if fields.get("tags") else (),
+            requires=run.requires,
             retry_of=fields.get("retry_of"),
             parameters=given if isinstance(given, dict) else dict(spec.get("parameters") or {}),
             env=views.variables(records.data(run.id, "environment")),

@@ -63,6 +63,15 @@ class PreviewRun(Value):
     why: str | None  # why it waits, in short words
 
 
+class Preparing(Value):
+    """What an agent brings onto its machine for a deployment: which part of it, what it does now, since when."""
+
+    deployment: str
+    part: str
+    what: str
+    since: datetime
+
+
 class AgentInfo(Value):
     """An agent. `state` is what it says of itself, or `lost` when it has been silent for longer than its lease."""
 
@@ -75,11 +84,14 @@ class AgentInfo(Value):
     running: int
     state: str
     last_heartbeat: datetime
+    preparing: tuple[Preparing, ...]
+    labels: tuple[str, ...]
 
 
 class AgentDetail(AgentInfo):
     """An agent with the runs it holds, and what it was asked to do; that under its name, also before it started."""
 
+    queue_prefixes: tuple[str, ...]  # it serves every queue whose name begins so
     started_time: datetime | None
     version: str | None
     runs: tuple[FlowRun, ...]

@@ -19,7 +19,7 @@ from orchestrator.errors import Invalid, RefusedByState
 from orchestrator.runs import new_run_id, run_name
 from orchestrator.store import Store
 from orchestrator.store.deployments import DeploymentRecord, revision_of
-from orchestrator.store.runs import deployment_id_of, deployment_of, new_run
+from orchestrator.store.runs import Wishes, deployment_id_of, deployment_of, new_run, requires_of
 from orchestrator.store.specs import Spec
 from queues.errors import BadPayload, NewerSchema, UnknownQueue
 from queues.records import Run
@@ -144,24 +144,30 @@ class Again:
         if deployment is None:
             hint = "`headgate deployment create FILE` makes it again"
             raise RefusedByState(f"the deployment {deployment_of(run)} of this run was deleted", hint=hint)
-        return new_run(
-            deployment,
-            new_id,
-            actor=self._actor,
+        own = Wishes(
             parameters=checked_parameters(deployment, self._parameters(run, deployment, given)),
             env=checked_environment(views.variables(env)),
-            reason=f"retry of {views.name_of(run)}",
-            retry_of=run.id,
+            requires=self._asked_for(run, deployment),
         )
+        reason = f"retry of {views.name_of(run)}"
+        return new_run(deployment, new_id, actor=self._actor, own=own, reason=reason, retry_of=run.id)
+
+    def _asked_for(self, run: Run, deployment: DeploymentRecord) -> list[str]:
+        """The labels that were asked for when the run was made, beside those of its deployment."""
+        return sorted(set(run.requires).difference(requires_of(self._spec(run, deployment)))) if run.requires else []
 
     def _parameters(self, run: Run, deployment: DeploymentRecord, given: bytes | None) -> Any:
         own = views.decoded(given)
         if own is not None:
             return own
+        return self._spec(run, deployment).get("parameters") or {}
+
+    def _spec(self, run: Run, deployment: DeploymentRecord) -> Spec:
+        """What the run was made from; what its deployment is now when that is not kept any more."""
         key = deployment.id, revision_of(run)
         if key not in self._specs:
             self._specs[key] = self._store.spec_of(run)
-        return (self._specs[key] or deployment.spec).get("parameters") or {}
+        return self._specs[key] or deployment.spec
 
     def _deployment(self, deployment_id: str) -> DeploymentRecord | None:
         if deployment_id not in self._deployments:

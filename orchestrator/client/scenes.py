@@ -5,8 +5,9 @@ from typing import Any
 
 from orchestrator.client import views
 from orchestrator.client.explain import why
+from orchestrator.client.explain_agents import missing_code
 from orchestrator.client.explain_values import Alone, Around, LastAgent, Scene
-from orchestrator.client.explain_waiting import limits_in_order, missing_code
+from orchestrator.client.explain_waiting import limits_in_order
 from orchestrator.client.values import Change, FlowRun, SlotHolder
 from orchestrator.store import Store
 from orchestrator.store.deployments import revision_of
@@ -104,7 +105,7 @@ def ahead_of(store: Store, runs: Sequence[Run]) -> dict[str, int]:
     """How many runs of the same line, or of the same parking place, are due before each waiting one."""
     keys = store.keys
     waiting = [run for run in runs if run.state == State.QUEUED]
-    places = [keys.parked(run.parked, run.queue) if run.parked else keys.waiting(run.queue) for run in waiting]
+    places = [keys.parked(run.parked, run.line) if run.parked else keys.waiting(run.line) for run in waiting]
 
     def read(pipe: Any) -> None:
         for run, place in zip(waiting, places, strict=True):

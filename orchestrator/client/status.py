@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from orchestrator.client import views
 from orchestrator.client.access import Access
+from orchestrator.client.explain_agents import runs as in_words
 from orchestrator.client.explain_values import SILENT_US, Around
 from orchestrator.client.explain_waiting import no_scheduler
-from orchestrator.client.explain_waiting import runs as in_words
 from orchestrator.client.scenes import around_of
 from orchestrator.client.status_values import (
     AgentStatus,

@@ -124,6 +124,7 @@ class FlowRunDetail(FlowRun):
     code_version: str | None
     created_by: str
     tags: tuple[str, ...]
+    requires: tuple[str, ...]  # labels that its agent must have
     retry_of: str | None
     parameters: Mapping[str, Any]
     env: Mapping[str, str]  # the variables of the run's own

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from uuid import uuid5
 
 from orchestrator.client.deployment_values import SkippedInstants
-from orchestrator.client.queue_values import AgentInfo
+from orchestrator.client.queue_values import AgentInfo, Preparing
 from orchestrator.client.values import Change, LogLine, StateMove, TaskRun
 from orchestrator.runs import NAMESPACE, run_name
 from orchestrator.states import shown_name
@@ -20,7 +20,7 @@ from orchestrator.store.tasks import TaskRecord
 from queues.clock import SECOND_US, from_us
 from queues.decoding import from_json
 from queues.errors import BadPayload
-from queues.presence import Agent
+from queues.presence import PREPARING, Agent
 from queues.records import Run
 from queues.states import HELD, TERMINAL, State
 
@@ -32,6 +32,9 @@ LARGEST_VALUE = 8 << 20
 SWITCH = {"0": "no", "1": "yes"}
 LARGEST_TEXT = 64 << 10
 """Bytes of what is no JSON that are shown."""
+
+LARGEST_PREPARING = 64 << 10
+"""Bytes of what an agent says it prepares that are looked at."""
 
 
 def moment(at_us: int | None) -> datetime | None:
@@ -222,7 +225,23 @@ def agent_fields(agent: Agent) -> dict[str, Any]:
         "running": agent.running,
         "state": agent.state,
         "last_heartbeat": from_us(agent.seen_us),
+        "preparing": preparing(agent.info.get(PREPARING, "")),
+        "labels": agent.labels,
     }
+
+
+def preparing(text: str) -> tuple[Preparing, ...]:
+    """What an agent says it prepares; what can not be read, or is a newer agent's, is nothing."""
+    try:
+        told = from_json(text.encode(), most=LARGEST_PREPARING) if text else {}
+        return tuple(
+            Preparing(
+                deployment=str(name), part=str(one["part"]), what=str(one["what"]), since=from_us(int(one["since_us"]))
+            )
+            for name, one in told.items()
+        )
+    except (BadPayload, AttributeError, KeyError, TypeError, ValueError, OverflowError):
+        return ()
 
 
 def agent_info(agent: Agent) -> AgentInfo:

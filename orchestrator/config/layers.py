@@ -16,7 +16,7 @@ MACHINE_FILE = Path("/etc/headgate/config.toml")
 CHOICES = (PROFILE_VARIABLE, MACHINE_FILE_VARIABLE)
 """Variables that choose where settings are read, and are none themselves."""
 # Marks that Headgate itself leaves in the environment of its processes; they are no settings.
-MARKS = frozenset({"HEADGATE_KEEPER", "HEADGATE_AGENT", "HEADGATE_AGENT_OPTIONS", "HEADGATE_RUN_ID"})
+MARKS = frozenset({"HEADGATE_KEEPER", "HEADGATE_AGENT", "HEADGATE_AGENT_OPTIONS", "HEADGATE_RUN_ID", "HEADGATE_SDK"})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,6 +65,15 @@ class Settings:
     spool_mb: float = field(
         default=1024.0, metadata=about("MB of disk for lines of an agent's runs; 0: they are held in memory", 0.0, 1e7)
     )
+    code_cache_mb: float = field(
+        default=2048.0, metadata=about("MB of disk for code that agents fetched; what runs is never removed", 1.0, 1e7)
+    )
+    environment_seconds: float = field(
+        default=1800.0, metadata=about("how long building an environment for requirements may take", 1.0, DAY)
+    )
+    environment_cache_mb: float = field(
+        default=10240.0, metadata=about("MB of disk for environments; of unused ones the oldest go", 0.0, 1e8)
+    )
     rq_commands: bool = field(default=True, metadata=about("whether agents obey rq's shutdown and stop-job"))
 
     profile: str = field(default=DEFAULT, compare=False)

@@ -21,15 +21,28 @@ if TYPE_CHECKING:
 DEFAULT_QUEUE = "default"
 
 
+class GitRepository:
+    """Code of a deployment that each machine fetches: a repository's address, and one commit of it, all 40 digits."""
+
+    def __init__(self, url: str, commit: str) -> None:
+        self.url = url
+        self.commit = commit
+
+    def __repr__(self) -> str:
+        return f"GitRepository({self.url!r}, {self.commit!r})"
+
+
 class DeploymentSpec:
     """One deployment, created or updated by `headgate deployment create FILE` under the name `flow/name`.
 
     The flow is either `flow=`, a function under @flow, or `flow_location=` (a file, relative to this one) with
     `flow_name=`. `parameters` are JSON values; a run may override them. `schedule=` is one, `schedules=` several.
-    `concurrency_limit` caps the runs of this deployment at once, whatever its `work_queue` allows. `retries`,
-    `retry_delay_seconds` and `timeout_seconds` replace those of the flow. `on_lost` says what becomes of a run whose
-    machine is lost: "rerun" (at most `max_lost` times) or "crash". `max_waiting` is how many scheduled runs may wait
-    to start; further instants are skipped.
+    `requires` are labels (`gpu`, `region=eu`) that an agent must have to run it. `concurrency_limit` caps the runs of
+    this deployment at once, whatever its `work_queue` allows. `retries`, `retry_delay_seconds` and `timeout_seconds`
+    replace those of the flow. `on_lost` says what becomes of a run whose machine is lost: "rerun" (at most `max_lost`
+    times) or "crash". `max_waiting` is how many scheduled runs may wait to start; further instants are skipped.
+    `source` says how the code comes to the machines that run it: "bundle" (packed and sent along; what None means),
+    "path" (it is at the same path everywhere: a shared disk, an image) or a GitRepository.
     """
 
     def __init__(
@@ -43,6 +56,7 @@ class DeploymentSpec:
         schedule: "Schedule | None" = None,
         schedules: "Iterable[Schedule] | None" = None,
         tags: "Iterable[str] | None" = None,
+        requires: "Iterable[str] | None" = None,
         flow_runner: "SubprocessFlowRunner | None" = None,
         work_queue: str = DEFAULT_QUEUE,
         concurrency_limit: "int | None" = None,
@@ -53,6 +67,7 @@ class DeploymentSpec:
         max_lost: int = 3,
         max_waiting: "int | None" = None,
         description: "str | None" = None,
+        source: "str | GitRepository | None" = None,
         **unknown: object,
     ) -> None:
         self.flow = flow
@@ -63,6 +78,7 @@ class DeploymentSpec:
         self.schedule = schedule
         self.schedules = schedules
         self.tags = tags
+        self.requires = requires
         self.flow_runner = flow_runner
         self.work_queue = work_queue
         self.concurrency_limit = concurrency_limit
@@ -73,6 +89,7 @@ class DeploymentSpec:
         self.max_lost = max_lost
         self.max_waiting = max_waiting
         self.description = description
+        self.source = source
         if not context.in_flow_process:
             from orchestrator.deployments.declared import declare
 

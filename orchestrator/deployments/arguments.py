@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from orchestrator.deployments import DeploymentSpec
+from orchestrator.deployments import DeploymentSpec, code
 from orchestrator.errors import InvalidDeployment, did_you_mean, expected, shown
 from orchestrator.flow_runners import SubprocessFlowRunner
 from orchestrator.schedules import Schedule
@@ -16,6 +16,9 @@ NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}", re.ASCII)
 NAME_RULE = "1 to 128 of a-z 0-9 . _ - that begin with a letter or digit"
 FLOW_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9 ._-]{0,126}[A-Za-z0-9._-])?", re.ASCII)
 FLOW_NAME_RULE = "1 to 128 letters, digits, spaces and . _ - (no slash)"
+LABEL = re.compile(r"[a-z0-9][a-z0-9._/-]{0,62}(=[A-Za-z0-9._/-]{1,63})?", re.ASCII)
+LABEL_RULE = "labels such as gpu or region=eu: a-z 0-9 . _ / - (values A-Z too), at most 63 characters each"
+MOST_LABELS = 16
 LARGEST_LIMIT = 10_000
 MOST_TAGS = 50
 MOST_SCHEDULES = 100
@@ -28,8 +31,8 @@ LONGEST_DESCRIPTION = 4096
 
 # What other versions of this interface took, and what to write here.
 INSTEAD = {
-    "flow_storage": "leave it out: agents read the flow's file at the same path on their own machine",
-    "storage": "leave it out: agents read the flow's file at the same path on their own machine",
+    "flow_storage": "leave it out: source= says how the code comes to the machines that run it",
+    "storage": "leave it out: source= says how the code comes to the machines that run it",
     "infrastructure": "use flow_runner=SubprocessFlowRunner(…)",
     "infra_overrides": "use flow_runner=SubprocessFlowRunner(env={…})",
     "job_variables": "use flow_runner=SubprocessFlowRunner(env={…})",
@@ -56,6 +59,7 @@ INSTEAD = {
     "max_retries": "use retries=",
     "retry_delay": "use retry_delay_seconds=",
     "limit": "use concurrency_limit=",
+    "labels": "use requires=[…] for labels that an agent must have, tags=[…] for names of your own",
     "queue": "use work_queue='…'",
 }
 KNOWN = tuple(name for name in DeploymentSpec.__init__.__annotations__ if name not in ("unknown", "return"))
@@ -69,6 +73,7 @@ def check(spec: DeploymentSpec, unknown: Mapping[str, object]) -> None:
     check_queue(spec.work_queue)
     checked_schedules(spec)
     checked_tags(spec.tags)
+    checked_labels(spec.requires)
     if spec.flow_runner is not None and not isinstance(spec.flow_runner, SubprocessFlowRunner):
         raise refused("flow_runner", "SubprocessFlowRunner(…)", spec.flow_runner)
     if spec.parameters is not None and not isinstance(spec.parameters, Mapping):
@@ -83,6 +88,7 @@ def check(spec: DeploymentSpec, unknown: Mapping[str, object]) -> None:
         raise refused("max_lost", "a whole number from 1 to 100", spec.max_lost)
     whole("max_waiting", spec.max_waiting, 1, LARGEST_LIMIT)
     check_description(spec.description)
+    code.check_source(spec.source)
 
 
 def check_unknown(unknown: Mapping[str, object]) -> None:
@@ -184,6 +190,20 @@ def checked_tags(tags: object) -> list[str]:
     if len(tags) > MOST_TAGS:
         raise InvalidDeployment(f"expected at most {MOST_TAGS} tags, got {len(tags)}", field="tags")
     return list(dict.fromkeys(sorted(tags) if isinstance(tags, set | frozenset) else tags))
+
+
+def checked_labels(labels: object) -> list[str]:
+    """Labels that an agent must have, sorted, without doubles."""
+    if labels is None:
+        return []
+    if not isinstance(labels, list | tuple | set | frozenset):
+        raise refused("requires", "a list of labels such as ['gpu', 'region=eu']", labels)
+    for label in labels:
+        if not isinstance(label, str) or not LABEL.fullmatch(label):
+            raise refused("requires", LABEL_RULE, label)
+    if len(set(labels)) > MOST_LABELS:
+        raise InvalidDeployment(f"expected at most {MOST_LABELS} labels, got {len(set(labels))}", field="requires")
+    return sorted(set(labels))
 
 
 def check_limit(limit: object) -> None:

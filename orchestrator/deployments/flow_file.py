@@ -27,7 +27,7 @@ def code_version(path: str) -> str:
 def located(location: str, folder: str) -> str:
     """The absolute path of a flow's file, given relative to the folder of the deployment file, never outside of it."""
     if "://" in location or "\0" in location:
-        hint = "agents read the flow's file at the same path on their own machine"
+        hint = "name a file beside this one; source=GitRepository(url, commit) fetches it from a repository"
         raise misplaced(expected("flow_location", "the path of a Python file", location), hint)
     if ":" in location:
         raise misplaced(expected("flow_location", "a path without the flow's name", location), "use flow_name='…'")

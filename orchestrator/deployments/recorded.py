@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.deployments import DeploymentSpec, arguments, flow_file, values
+from orchestrator.deployments import DeploymentSpec, arguments, code, flow_file, requirements, values
 from orchestrator.deployments.declared import Collection, Origin
 from orchestrator.deployments.secrets import secrets
 from orchestrator.errors import InvalidDeployment
@@ -64,6 +64,7 @@ def fields(spec: DeploymentSpec, flow: Flow, place: Place) -> dict[str, Any]:
         check(schedule)
     parameters = values.plain_parameters(spec.parameters or {})
     flow_schema = schema.flow_schema(flow)
+    requires = arguments.checked_labels(spec.requires)
     values.check_against(flow_schema, parameters, complete=bool(schedules))
     return {
         "name": spec.name,
@@ -71,30 +72,33 @@ def fields(spec: DeploymentSpec, flow: Flow, place: Place) -> dict[str, Any]:
         "path": place.path,
         "function": place.function,
         "folder": place.folder,
+        "entry": os.path.relpath(place.path, place.folder),
+        "source": code.recorded_source(spec.source, place.folder),
         **runner.to_dict(),
-        "working_dir": working_dir(runner, spec.origin, place),
+        **required(runner, spec.origin),
+        "working_dir": code.working_dir(spec, place.path, place.folder),
         "parameters": parameters,
         "schema": flow_schema,
         "schedules": with_slugs(schedules),
         "tags": arguments.checked_tags([*flow.tags, *arguments.checked_tags(spec.tags)]),
+        **({"requires": requires} if requires else {}),
         "work_queue": spec.work_queue,
         "concurrency_limit": spec.concurrency_limit,
         **attempts(spec, flow),
         "on_lost": spec.on_lost,
         "max_lost": spec.max_lost,
         "max_waiting": spec.max_waiting,
-        "code_version": flow_file.code_version(place.path),
+        "code_version": code.code_version(spec.source, flow_file.code_version(place.path)),
         "description": spec.description or (flow.description or "")[: arguments.LONGEST_DESCRIPTION] or None,
         **({"source_file": spec.origin.path} if spec.origin.path != place.path else {}),
         "source_line": spec.origin.line,
     }
 
 
-def working_dir(runner: SubprocessFlowRunner, origin: Origin, place: Place) -> str:
-    """Where runs start: as the runner says, relative to the deployment file, or the folder of the flow's file."""
-    if runner.working_dir is None:
-        return os.path.dirname(place.path)
-    return os.path.normpath(os.path.join(origin.folder, runner.working_dir))
+def required(runner: SubprocessFlowRunner, origin: Origin) -> dict[str, list[str]]:
+    """The requirement lines, read from their file if they stand in one; nothing when nothing is required."""
+    given = runner.requirements
+    return {} if given is None else {"requirements": requirements.lines_of(given, origin.folder)}
 
 
 def attempts(spec: DeploymentSpec, flow: Flow) -> dict[str, Any]:
@@ -124,4 +128,19 @@ def warnings(spec: DeploymentSpec) -> list[str]:
             "let the flow read it from a file or variable of the agent's machine"
             for name in secrets(given)
         ]
-    return found
+    loose = requirements.unpinned(required(runner, spec.origin).get("requirements", []))
+    if loose:
+        found.append(
+            f"{spec.name}: requirements leave the version of {', '.join(loose[:5])}{' …' if loose[5:] else ''} open: "
+            "each machine keeps the one it finds first; pin them (==) to have the same everywhere"
+        )
+    return [*found, *code.notes(spec, *file_of(spec))]
+
+
+def file_of(spec: DeploymentSpec) -> tuple[str, str]:
+    """The flow's file and the folder of its code, of a spec that was recorded already."""
+    if spec.flow is not None:
+        place = place_of(spec.flow, spec.origin)
+        return place.path, place.folder
+    path = flow_file.located(str(spec.flow_location), spec.origin.folder)
+    return path, spec.origin.folder if path == spec.origin.path else os.path.dirname(path)

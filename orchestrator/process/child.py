@@ -1,6 +1,6 @@
 """Entry point of a flow's process: greet the agent, wait for its go, run the flow, answer, leave.
 
-Started as ``python -P -c "from orchestrator.process.child import main; main(<fd>[, <life fd>])"`` in a session of its
+Started by `agent.runners.bootstrap` with the numbers of its socket and its life pipe, in a session of its
 own. The greeting comes first, so that the agent confirms the claim while the rest of the SDK is being loaded; all of
 it is loaded before the user's folder comes onto sys.path.
 """

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from orchestrator.deployments import DeploymentSpec, flow_file
 from orchestrator.deployments.declared import Collection
@@ -27,8 +27,12 @@ MOST_SPECS = 1000
 def main(fd: int, path: str) -> None:
     """Load the file, write the answer, leave; never returns. Threads that the file has started do not hold it up."""
     warm_up()
-    answer = answered(path)
-    line = json.dumps(answer, ensure_ascii=True).encode() + b"\n"
+    answer(fd, answered(path))
+
+
+def answer(fd: int, said: dict[str, Any]) -> NoReturn:
+    """Write an answer and end this process at once."""
+    line = json.dumps(said, ensure_ascii=True).encode() + b"\n"
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

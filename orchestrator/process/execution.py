@@ -55,6 +55,8 @@ def _capture_logging(logging: "Any") -> None:
 
 def _made(start: "Start") -> FlowRun:
     """The root run: working directory, user code, the flow in it."""
+    if start.get("links"):
+        _furnish(start["working_dir"], start["links"])
     if start.get("working_dir"):
         os.chdir(start["working_dir"])
     run = FlowRun(_flow_at(start["path"], start["function"], start["folder"]))
@@ -65,6 +67,17 @@ def _made(start: "Start") -> FlowRun:
     run.tags = tuple(start.get("tags") or ())
     context.root_run = run
     return run
+
+
+def _furnish(folder: str, beside: str) -> None:
+    """Make this run's own working folder, in which what lies beside the flow's file is found under its own name."""
+    try:
+        os.mkdir(folder, 0o700)
+    except FileNotFoundError:
+        os.makedirs(folder, 0o700)
+    for name in os.listdir(beside):
+        if name != "__pycache__":
+            os.symlink(f"{beside}/{name}", f"{folder}/{name}")
 
 
 def _flow_at(path: str, function: str, folder: str) -> Flow:

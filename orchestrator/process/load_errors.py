@@ -11,10 +11,13 @@ LONGEST_MESSAGE = 2000
 LONGEST_TRACEBACK = 64 * 1024
 
 
-def explained(error: BaseException, path: str) -> dict[str, Any]:
-    """`{code, message, field, hint, file, line, traceback}` of any exception that loading a file has raised."""
+def explained(error: BaseException, path: str, folder: str | None = None) -> dict[str, Any]:
+    """`{code, message, field, hint, file, line, traceback}` of any exception that loading a file has raised.
+
+    `folder` is where the user's own files are, without it that of the file. A missing module is named as `module`, too.
+    """
     told: dict[str, Any] = {"field": None, "hint": None}
-    told["file"], told["line"] = place_of(error, os.path.dirname(path)) or (path, None)
+    told["file"], told["line"] = place_of(error, folder or os.path.dirname(path)) or (path, None)
     if isinstance(error, HeadgateError):
         told |= {key: value for key, value in of_ours(error).items() if value is not None}
     elif isinstance(error, SyntaxError):
@@ -59,7 +62,7 @@ def of_import(error: ImportError) -> dict[str, Any]:
         hint = f"install {package} here and where agents run, or put {package}.py beside the file"
         if package == "prefect":
             hint = "write `from orchestrator import flow, task` for `from prefect import flow, task`"
-        return {"code": "import", "message": message, "hint": hint}
+        return {"code": "import", "message": message, "hint": hint, "module": error.name}
     return {"code": "import", "message": str(error) or "an import failed"}
 
 

@@ -75,6 +75,11 @@ def forgot(*, runs: int, logs: int) -> None:
     _log().info("forgot", runs=runs, logs=logs)
 
 
+def forgot_code(*, bundles: int, pieces: int) -> None:
+    """Say that code which no deployment names was removed."""
+    _log().info("forgot_code", bundles=bundles, pieces=pieces)
+
+
 def redis_away(*, problem: str, retry_in: float) -> None:
     """Say that Redis can not be reached; told once a minute."""
     _log().warning("redis_away", problem=problem, retry_in=round(retry_in, 2))

@@ -32,6 +32,7 @@ PROMOTED_AT_ONCE = 1_000
 RETENTION_SECONDS = 60.0
 NEXT_STEP_SECONDS = 0.05
 TRIM_SECONDS = 3600.0
+CODE_SECONDS = 600.0
 
 
 @dataclass(kw_only=True)
@@ -52,7 +53,7 @@ class Passes:
     3. take runs back whose leases have ended;
     4. give limits their number again that were changed for a time;
     5. repair what does not fit together;
-    6. forget what is older than it is kept;
+    6. forget what is older than it is kept, and code that nothing names;
     7. look for what a stranger or the server takes away.
     """
 
@@ -76,7 +77,7 @@ class Passes:
         self._longest_sleep = min(LONGEST_SLEEP, length.silence_seconds / BEATS)
         self._reached = reached
         self._clock = clock
-        self._repair_at = self._retention_at = self._trim_at = self._watch_at = clock()
+        self._repair_at = self._retention_at = self._trim_at = self._code_at = self._watch_at = clock()
         self._leading: bool | None = None
         self._strange: str | None = None
         self.duties = (
@@ -87,6 +88,7 @@ class Passes:
             Duty(name="repair", wait=lambda _: self._repair_at - self._clock(), do=self._repair),
             Duty(name="retention", wait=lambda _: self._retention_at - self._clock(), do=self._retain),
             Duty(name="trim", wait=lambda _: self._trim_at - self._clock(), do=self._trim),
+            Duty(name="code", wait=lambda _: self._code_at - self._clock(), do=self._forget_code),
             Duty(name="watch", wait=lambda _: self._watch_at - self._clock(), do=self._watch),
         )
 
@@ -166,6 +168,11 @@ class Passes:
     def _trim(self, _pulse: Pulse) -> bool:
         self._trim_at = self._clock() + TRIM_SECONDS
         self._retention.trim()
+        return False
+
+    def _forget_code(self, _pulse: Pulse) -> bool:
+        more = self._retention.forget_code()
+        self._code_at = self._clock() + (NEXT_STEP_SECONDS if more else CODE_SECONDS)
         return False
 
     def _watch(self, _pulse: Pulse) -> bool:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.scheduler import events
+from orchestrator.scheduler.unused_code import UnusedCode
 from orchestrator.store import Store
 from queues.clock import score_us, seconds_to_us
 from queues.states import TERMINAL, State
@@ -32,6 +33,7 @@ class Retention:
         self._store = store
         self._run_us = seconds_to_us(run_days * DAY)
         self._log_seconds = log_days * DAY
+        self._unused_code = UnusedCode(store)
 
     def step(self) -> Forgotten:
         """Remove up to STEP logs, and up to STEP runs of each state."""
@@ -52,6 +54,10 @@ class Retention:
             removed += self._store.deployments.trim_specs(deployment_id, needed_since_us=oldest, keep=SPECS_KEPT)
             self._store.schedules.trim_skips(deployment_id, before_us=self._store.scripts.now_us() - self._run_us)
         return removed
+
+    def forget_code(self) -> bool:
+        """Remove some of the code that no deployment names any more; whether there is more to look at."""
+        return self._unused_code.step()
 
     def _old_runs(self) -> tuple[list[str], bool]:
         """Runs that ended too long ago, and whether a state may have more of them."""

@@ -1,7 +1,7 @@
 """Deployments in Redis: applied atomically with a revision, every revision kept while a run may need it."""
 
 import hashlib
-import json
+import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,8 @@ from typing import Any
 from orchestrator.keys import StoreKeys
 from orchestrator.store.names import ambiguous, not_found, pick
 from orchestrator.store.schedules import Standing, standings
-from orchestrator.store.specs import LARGEST_SPEC, Spec, checked_spec, stub
+from orchestrator.store.specs import LARGEST_SPEC, Spec, checked_spec, readable, stub, written
+from orchestrator.store.specs import canonical as canonical
 from orchestrator.store.traits import traits_of
 from queues import schemas
 from queues.errors import BadPayload, HeadgateQueueError, NewerSchema
@@ -20,6 +21,7 @@ from queues.records import Run, whole
 from queues.scripts import Scripts
 
 SPECS_CACHED = 1_000
+DIGEST = re.compile(rb"[0-9a-f]{64}")
 
 OUTDATED = "outdated"
 """The status of an apply that was made from a revision which another apply has replaced: nothing was written."""
@@ -62,11 +64,6 @@ class PlacedSchedule:
     next_us: int | None
 
 
-def canonical(value: Any) -> str:
-    """JSON text that is the same for equal values; raises ValueError for NaN and infinities."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
 def full_name(spec: Spec) -> str:
     """`flow/deployment`, which is unique and names the deployment everywhere."""
     return f"{spec['flow']}/{spec['name']}"
@@ -96,7 +93,7 @@ class Deployments:
 
         With `base`, the revision that the spec was made from, only while that is the current one.
         """
-        text = canonical(spec)
+        text = written(spec)
         arguments: dict[str, Any] = {
             "id": deployment_id,
             "name": full_name(spec),
@@ -122,7 +119,7 @@ class Deployments:
             status=reply["status"],
             revision=reply["revision"],
             paused=reply["paused"],
-            before=json.loads(before) if before else None,
+            before=readable(before) if before else None,
         )
 
     def names(self) -> dict[str, str]:
@@ -213,6 +210,11 @@ class Deployments:
             if size > LARGEST_SPEC
         }
         return found | {key: checked_spec(text) for key, text in zip(fit, ask("hget", fit), strict=True) if text}
+
+    def digests_named(self, deployment_id: str) -> frozenset[str]:
+        """Every digest that a kept revision names, whatever it is of: specs of newer versions are no exception."""
+        texts = self._scripts.ask(lambda client: client.hvals(self._keys.specs(deployment_id)))
+        return frozenset(digest.decode() for text in texts for digest in DIGEST.findall(text))
 
     def trim_specs(self, deployment_id: str, *, needed_since_us: int, keep: int) -> int:
         """Remove revisions that were replaced before a time, but for the newest `keep`; gives how many were removed."""

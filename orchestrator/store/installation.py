@@ -3,6 +3,7 @@
 import redis
 
 from orchestrator.keys import StoreKeys
+from orchestrator.store.bundles import Bundles
 from orchestrator.store.deployments import Deployments, revision_of
 from orchestrator.store.history import Changes
 from orchestrator.store.queue_use import QueueUse
@@ -40,6 +41,8 @@ class Store:
         self.limits = Limits(self.scripts)
         self.presence = Presence(self.scripts, silent_seconds=silent_seconds)
         self.deployments = Deployments(self.own_scripts, self.keys)
+        self.bundles = Bundles(self.own_scripts, self.keys)
+        """The code of deployments."""
         self.schedules = Schedules(self.own_scripts, self.keys)
         self.runs = FlowRuns(self.own_scripts, self.keys, self.records)
         self.traits = Traits(self.own_scripts, self.keys)

@@ -14,6 +14,7 @@ from orchestrator.keys import StoreKeys, deployment_limit
 from orchestrator.runs import ids_of_name, run_name
 from orchestrator.store.deployments import DeploymentRecord
 from orchestrator.store.names import ID_PART, UUID, ambiguous, not_found
+from queues.keys import checked_labels
 from queues.records import Run
 from queues.runs import NewRun, Runs
 from queues.scripts import Scripts
@@ -59,28 +60,34 @@ class Filter:
         return asked | {"since": 0, "ended": [self.since_us, *([] if self.until_us is None else [self.until_us])]}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What one run is to have of its own: parameters, complete and checked (None: those of its deployment), checked
+    variables, and labels that its agent must have beside those that the deployment requires.
+    """
+
+    parameters: Mapping[str, Any] | None = None
+    env: Mapping[str, str] | None = None
+    requires: Sequence[str] = ()
+
+
 def new_run(
     deployment: DeploymentRecord,
     run_id: str,
     *,
     actor: str,
     due_us: int | None = None,
-    parameters: Mapping[str, Any] | None = None,
-    env: Mapping[str, str] | None = None,
+    own: Wishes | None = None,
     reason: str = "",
     retry_of: str | None = None,
 ) -> NewRun:
-    """Make a run of the current revision. `parameters` are complete; None means those of the deployment.
-
-    `env` are variables of its own, which the caller has checked.
-
-    Raises NewerSchema and BadPayload when the deployment can not be worked with.
-    """
+    """Make a run of the current revision. Raises NewerSchema and BadPayload when that can not be worked with."""
     if deployment.problem is not None:
         raise deployment.problem
-    spec = deployment.spec
+    spec, own = deployment.spec, own or Wishes()
     tags = tuple(spec.get("tags") or ())
-    same = parameters is None or parameters == (spec.get("parameters") or {})  # the agent takes them from the spec then
+    # The agent takes those of its spec then.
+    same = own.parameters is None or own.parameters == (spec.get("parameters") or {})
     fields: dict[str, str | int] = {
         "name": run_name(run_id),
         "flow": spec["flow"],
@@ -89,9 +96,9 @@ def new_run(
     }
     optional = {"code": spec.get("code_version"), "tags": "\n".join(tags), "retry_of": retry_of}
     fields |= {name: value for name, value in optional.items() if value}
-    big = {} if same else {"parameters": encoded(parameters)}
-    if env:
-        big["environment"] = json.dumps(env, separators=(",", ":"), ensure_ascii=False).encode()
+    big = {} if same else {"parameters": encoded(own.parameters)}
+    if own.env:
+        big["environment"] = json.dumps(own.env, separators=(",", ":"), ensure_ascii=False).encode()
     return NewRun(
         id=run_id,
         queue=spec["work_queue"],
@@ -99,12 +106,18 @@ def new_run(
         due_us=due_us,
         limits=(deployment_limit(deployment.id), *(f"tag:{tag}" for tag in tags)),
         groups=(deployment_limit(deployment.id),),
+        requires=checked_labels([*requires_of(spec), *own.requires]),
         fields=fields,
         data=big or None,
         on_lost=spec.get("on_lost") or "rerun",
         max_lost=spec.get("max_lost") or 3,
         reason=reason,
     )
+
+
+def requires_of(spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """The labels that an agent must have for the runs of a spec."""
+    return tuple(spec.get("requires") or ())
 
 
 def encoded(value: Any) -> bytes:

@@ -9,7 +9,7 @@ local found, looked = {}, 0
 
 local function stands_nowhere(run)
   if run.state == 'SCHEDULED' then return not call('ZSCORE', P .. 'delayed', run.id) end
-  local place = run.parked and 'parked:' .. run.parked .. '|' .. run.queue or 'waiting:' .. run.queue
+  local place = run.parked and 'parked:' .. run.parked .. '|' .. line_of(run) or 'waiting:' .. line_of(run)
   return run.state == 'QUEUED' and not call('ZSCORE', P .. place, run.id)
 end
 

@@ -1,44 +1,48 @@
 -- claim.lua: give an agent the next runs of its queues: every limit is checked before any slot is taken.
 -- KEYS[1] prefix
 -- ARGV[1] agent, queues (list), count, claim (id of this claim), lease_us, largest (bytes that parameters may have),
---         avoid (limits whose runs this agent leaves in line), from (map queue -> place in line to look from)
+--         avoid (limits whose runs this agent leaves in line), from (map line -> place in line to look from), labels? (list),
+--         prefixes? (list: also all queues whose names begin so)
 -- Returns claims (list of {id, record, deadline, lease_us, parameters?, environment?}), environments (map queue -> its
 --         variables), more (stopped early, ask again, with `from`), hold_us, bad, orphans, unreadable (ids of runs that were
 --         ended or dropped for what their records hold), stopped (queues that a key of another type stops), newer? (the
---         version that runs or queues left alone need).
+--         version that runs or queues left alone need), queues? (all that were looked at, when prefixes were given).
 -- Sent again with the same claim id it answers with the runs of the first call that are still held, and takes no other.
 local LOOKS = 200 -- runs that one call looks at
 local MOST_BYTES = 4194304 -- of parameters in one answer
-local PATIENCE = 600000000 -- after so long without an agent that became empty, a run that should be alone starts anyway
-local PROMISE = 15000000 -- an agent that does not ask for so long is not waited for
 
 local bad, orphans, stopped, newest, bytes = {}, {}, {}, nil, 0
-local avoided, from = {}, A.from or {}
-for _, limit in ipairs(A.avoid or {}) do avoided[limit] = true end
-local holding = call('SCARD', P .. 'agentruns:' .. A.agent)
-local emptying = false
+local from = A.from or {}
 
-local function handed(run)
+-- Also the queues that a prefix names: those of now, hence also those made since the agent started.
+if A.prefixes then
+  local known, all = set_of(A.queues), call('SMEMBERS', P .. 'queues')
+  table.sort(all)
+  for _, queue in ipairs(all) do
+    for _, prefix in ipairs(A.prefixes) do
+      if not known[queue] and string.sub(queue, 1, #prefix) == prefix then table.insert(A.queues, queue) end
+      known[queue] = known[queue] or string.sub(queue, 1, #prefix) == prefix
+    end
+  end
+end
+
+-- A claimed run as it is answered; `lease` is that of one that is claimed just now.
+local function handed(run, lease)
   return {
     id = run.id,
     record = run,
-    deadline = tonumber(call('ZSCORE', P .. 'leases', run.id) or NOW),
-    lease_us = lease_us(run.queue, A.lease_us),
+    deadline = lease and math.floor(NOW + lease) or tonumber(call('ZSCORE', P .. 'leases', run.id) or NOW),
+    lease_us = lease or lease_us(run.queue, A.lease_us),
     parameters = call('HGET', P .. 'data:' .. run.id, 'parameters') or nil,
     environment = call('HGET', P .. 'data:' .. run.id, 'environment') or nil,
   }
 end
 
-local function full_limit(run)
-  for _, limit in ipairs(split(run.limits)) do
-    if room(limit) < 1 then return limit end
-  end
-end
-
 local function start(run)
   leave_line(run)
   if run.alone then call('HDEL', P .. 'alone', run.id) end
-  local held = take(run, A.agent, lease_us(run.queue, A.lease_us))
+  local lease = lease_us(run.queue, A.lease_us)
+  local held = take(run, A.agent, lease)
   holding = holding + 1
   move(run, 'PENDING', 'agent:' .. A.agent, '', {
     token = next_token(run), claim = A.claim, agent = A.agent, held = held, started = false, beside = false, parked = false,
@@ -47,7 +51,7 @@ local function start(run)
   rq_job(run)
   represent(run)
   emptying = run.alone == 'now'
-  return handed(run)
+  return handed(run, lease)
 end
 
 -- What is wrong with the parameters or variables of a run: they are not decoded here, and not even read when they are too
@@ -68,7 +72,7 @@ local function environments(claims)
     local queue = claimed.record.queue
     if not found[queue] then
       found[queue] = {}
-      local flat = call('HGETALL', P .. 'queue:' .. queue)
+      local flat = redis.pcall('HGETALL', P .. 'queue:' .. queue) -- a claim sent again may meet a spoilt key
       for i = 1, #flat, 2 do
         if string.sub(flat[i], 1, 4) == 'env:' then found[queue][string.sub(flat[i], 5)] = flat[i + 1] end
       end
@@ -77,65 +81,18 @@ local function environments(claims)
   return found
 end
 
------------------------------------------------------------------------- runs that get one more try, alone (endings.lua)
--- Such a run stands in line like any other. An empty agent takes it, and claims nothing else until it has ended. The first
--- busy agent that meets it promises to claim nothing more until it is empty; the others pass it over. P:alone has, per
--- run, `<first met> <agent> <until when the promise holds without being renewed>`.
-local function promise(run)
-  local since, agent, ends = string.match(call('HGET', P .. 'alone', run.id) or '', '^(%d+) (%S+) (%d+)$')
-  since, ends = tonumber(since or NOW), tonumber(ends or 0)
-  if NOW - since > PATIENCE then return false end
-  if not agent or agent == A.agent or ends <= NOW then
-    call('HSET', P .. 'alone', run.id, us(since) .. ' ' .. A.agent .. ' ' .. us(NOW + PROMISE))
-    emptying = true
-  end
-  return true
-end
-
-local function is_avoided(run)
-  for _, limit in ipairs(split(run.limits)) do
-    if avoided[limit] then return true end
-  end
-end
-
-local function serves(queue)
-  for _, name in ipairs(A.queues) do
-    if name == queue then return call('HGET', P .. 'queue:' .. queue, 'paused') ~= '1' and room('queue:' .. queue) >= 1 end
-  end
-end
-
--- The run that this agent promised to take; a promise about a run that is not there to be taken is forgotten.
-local function promised()
-  local all = call('HGETALL', P .. 'alone')
-  for i = 1, #all, 2 do
-    if string.match(all[i + 1], '^%d+ (%S+)') == A.agent then
-      local run, problem, needs = peek(all[i])
-      local fits = run and not problem and not needs and run.state == 'QUEUED' and run.alone and serves(run.queue)
-      if fits and not is_avoided(run) and not full_limit(run) then return run end
-      call('HDEL', P .. 'alone', all[i])
-    end
-  end
-end
-
--- Whether the one run this agent holds is to be alone.
-local function is_alone()
-  if holding ~= 1 then return false end
-  return redis.pcall('HGET', P .. 'run:' .. call('SRANDMEMBER', P .. 'agentruns:' .. A.agent), 'alone') == 'now'
-end
-
 ------------------------------------------------------------------------ the lines
 -- Leave a run where it stands, and look at the one behind it: also at runs that are parked behind this one, since a limit
 -- that has room brings only its oldest into line. `limits` of a run that can not be read are all that have any parked.
 local function pass_over(line, limits)
-  limits = limits or table.concat(call('SMEMBERS', P .. 'parked_in:' .. line.queue), '\n')
-  represent({limits = limits, queue = line.queue})
+  if limits then offer_each(split(limits), line.name) else represent_all(line.name) end
   line.from = line.from + 1
-  from[line.queue] = line.from
+  from[line.name] = line.from
 end
 
 local function drop(line)
-  leave_line({id = line.id, queue = line.queue})
-  represent({limits = table.concat(call('SMEMBERS', P .. 'parked_in:' .. line.queue), '\n'), queue = line.queue})
+  step_out(line.id, line.name)
+  represent_all(line.name)
 end
 
 local function reject(run, problem)
@@ -156,7 +113,7 @@ local function look(line)
     reject(run, problem)
     return drop(line)
   end
-  if not run or run.state ~= 'QUEUED' or run.queue ~= line.queue then
+  if not run or run.state ~= 'QUEUED' or line_of(run) ~= line.name then
     if not run and not problem then orphans[#orphans + 1] = line.id end
     return drop(line)
   end
@@ -178,28 +135,33 @@ local function guarded(queue, work, ...)
   stopped[queue] = true
 end
 
-local function line_of(queue, i)
+-- Add the lines of a queue that this agent may start runs of.
+local function add_lines(lines, queue, i)
   local settings = call('HMGET', P .. 'queue:' .. queue, 'paused', 'priority', 'schema', 'needs')
   local needs = newer('queue', settings[3] or nil, settings[4] or nil)
   newest = needs or newest
-  if settings[1] == '1' or needs then return nil end
-  local priority = tonumber(settings[2] or 100) or 100
-  return {queue = queue, limit = 'queue:' .. queue, priority = priority, at = i, from = tonumber(from[queue] or 0)}
+  if settings[1] == '1' or needs or avoided['queue:' .. queue] then return end
+  local priority, limit = tonumber(settings[2] or 100) or 100, 'queue:' .. queue
+  for _, name in ipairs(A.labels and lines_of(queue) or {queue}) do
+    if name == queue or fits(labels, name) then
+      lines[#lines + 1] = {name = name, queue = queue, limit = limit, priority = priority, at = i, from = tonumber(from[name] or 0)}
+    end
+  end
 end
 
 local function before(a, b)
   if a.priority ~= b.priority then return a.priority < b.priority end
   if a.due ~= b.due then return a.due < b.due end
-  return a.at < b.at
+  if a.at ~= b.at then return a.at < b.at end
+  return a.id < b.id
 end
 
 local function read_head(line)
-  if room(line.limit) < 1 then return nil end
   if not line.fresh then
-    local head = call('ZRANGE', P .. 'waiting:' .. line.queue, line.from, line.from, 'WITHSCORES')
+    local head = call('ZRANGE', P .. 'waiting:' .. line.name, line.from, line.from, 'WITHSCORES')
     line.id, line.due, line.fresh = head[1], tonumber(head[2]), true
   end
-  return line.id
+  return line.id and room(line.limit) >= 1 and line.id or nil
 end
 
 -- The line to take from next: of those with a run and room, the first by priority, then by due time of its head.
@@ -220,7 +182,7 @@ local function keep_promise()
     emptying = true
     return {}, true
   end
-  local claimed = mine and holding == 0 and look({id = mine.id, queue = mine.queue})
+  local claimed = mine and holding == 0 and look({id = mine.id, queue = mine.queue, name = line_of(mine)})
   return {claimed or nil}, claimed
 end
 
@@ -228,7 +190,7 @@ local function claim()
   local claims, enough = keep_promise()
   if enough then return claims, false end
   local lines, looks = {}, 0
-  for i, queue in ipairs(A.queues) do lines[#lines + 1] = guarded(queue, line_of, queue, i) end
+  for i, queue in ipairs(A.queues) do guarded(queue, add_lines, lines, queue, i) end
   while #claims < A.count and not emptying do
     local line = next_line(lines)
     if not line then break end
@@ -239,12 +201,24 @@ local function claim()
   return claims, false
 end
 
+-- Where this agent is idle, for those who wake it: on its queues, and with labels on `queue+` too (slots.lua).
+local function idle_places()
+  local places = {}
+  for _, queue in ipairs(A.queues) do
+    places[#places + 1] = queue
+    places[#places + 1] = queue .. '+'
+  end
+  return places
+end
+
 local function note_idle(count, more)
   even_when_full()
-  local queues = table.concat(A.queues, '\n')
-  if count >= A.count or more or emptying then return unidle(A.agent, queues) end
-  for _, queue in ipairs(A.queues) do call('ZADD', P .. 'idle:' .. queue, 'NX', AT, A.agent) end
-  call('SET', P .. 'idling:' .. A.agent, queues, 'EX', 15)
+  local places = A.labels and idle_places() or A.queues
+  local noted = table.concat(places, '\n')
+  if count >= A.count or more or emptying then return unidle(A.agent, noted) end
+  for _, place in ipairs(places) do call('ZADD', P .. 'idle:' .. place, 'NX', AT, A.agent) end
+  if A.labels then noted = noted .. '\n+' .. table.concat(A.labels, '\n+') end
+  call('SET', P .. 'idling:' .. A.agent, noted, 'EX', 15)
 end
 
 local kept, clash = remembered('claim', A.claim)
@@ -272,4 +246,5 @@ for i, queue in ipairs(stopped) do names[i] = queue end
 return done({
   claims = claims, environments = environments(claims), more = more, hold_us = 0, from = more and from or nil,
   bad = bad, orphans = orphans, unreadable = unreadable, stopped = names, newer = newest,
+  queues = A.prefixes and A.queues or nil,
 })

@@ -1,4 +1,4 @@
--- endings.lua: the fourth part of the prelude: how held runs end, go back into line, or are lost; where a run belongs.
+-- endings.lua: the sixth part of the prelude: how held runs end, go back into line, or are lost; where a run belongs.
 
 -- Count what should not happen, for `doctor`: how often, and when last.
 local function tally(kind, n)
@@ -18,8 +18,10 @@ end
 local function belongs(run, place)
   local kind, rest = string.match(place, '^([a-z]+):?(.*)$')
   if kind == 'runs' then return run.state == rest end
-  if kind == 'waiting' then return run.state == 'QUEUED' and not run.parked and run.queue == rest end
-  if kind == 'parked' then return run.state == 'QUEUED' and (run.parked or '') .. '|' .. (run.queue or '') == rest end
+  if kind == 'waiting' then return run.state == 'QUEUED' and not run.parked and run.queue and line_of(run) == rest end
+  if kind == 'parked' then
+    return run.state == 'QUEUED' and (run.parked or '') .. '|' .. (run.queue and line_of(run) or '') == rest
+  end
   if kind == 'delayed' then return run.state == 'SCHEDULED' end
   if kind == 'leases' then return HELD[run.state] end
   if kind == 'holders' then return HELD[run.state] and holds(run, rest) end

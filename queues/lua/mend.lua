@@ -16,8 +16,8 @@ local function drop(id, kind)
   local gone = call('TYPE', P .. A.place).ok == 'zset' and call('ZREM', P .. A.place, id) or call('SREM', P .. A.place, id)
   note(kind, gone)
   -- Whoever needs a limit that has room must have a place in line.
-  local queue = gone == 1 and string.match(A.place, '^waiting:(.+)$')
-  if queue then represent({limits = table.concat(call('SMEMBERS', P .. 'parked_in:' .. queue), '\n'), queue = queue}) end
+  local line = gone == 1 and string.match(A.place, '^waiting:(.+)$')
+  if line then represent_all(line) end
   local limit = gone == 1 and string.match(A.place, '^holders:(.+)$')
   if limit then
     rooms[limit] = nil
@@ -29,17 +29,19 @@ end
 local function in_set(key, id) return call('ZSCORE', P .. key, id) end
 
 local function queued(run)
+  local line = line_of(run)
+  note('lines', note_line(line))
   if run.parked then
-    if in_set('parked:' .. run.parked .. '|' .. run.queue, run.id) then return end
-    call('ZADD', P .. 'parked:' .. run.parked .. '|' .. run.queue, run.due, run.id)
-    call('SADD', P .. 'parked:' .. run.parked, run.queue)
-    call('SADD', P .. 'parked_in:' .. run.queue, run.parked)
-    offer(run.parked, run.queue, 1)
+    if in_set('parked:' .. run.parked .. '|' .. line, run.id) then return end
+    call('ZADD', P .. 'parked:' .. run.parked .. '|' .. line, run.due, run.id)
+    call('SADD', P .. 'parked:' .. run.parked, line)
+    call('SADD', P .. 'parked_in:' .. line, run.parked)
+    offer(run.parked, line, 1)
     note('parked')
-  elseif not in_set('waiting:' .. run.queue, run.id) then
+  elseif not in_set('waiting:' .. line, run.id) then
     -- Only the line: the list of rq is written anew by the next pass, at once for all, since their lengths differ.
-    call('ZADD', P .. 'waiting:' .. run.queue, run.due, run.id)
-    open(run.queue, 1)
+    call('ZADD', P .. 'waiting:' .. line, run.due, run.id)
+    open(line, 1)
     note('waiting')
   end
 end
@@ -73,7 +75,7 @@ local function job(run)
   local seen = call('HMGET', key, 'status', 'data', 'origin')
   local status, wanted = seen[1], STATUS[run.state]
   if not wanted and (not status or status == 'scheduled' and not TERMINAL[run.state]) then return end
-  if wanted and status == wanted and seen[2] == RQ_DATA and seen[3] == run.queue then return end
+  if wanted and status == wanted and seen[2] == RQ_DATA and seen[3] == line_of(run) then return end
   call('DEL', key, key .. ':dependents', P .. 'rq:results:' .. run.id, P .. 'rq:executions:' .. run.id)
   note('rq_jobs')
   if not wanted then return end

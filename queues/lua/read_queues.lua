@@ -18,9 +18,12 @@ end
 
 local rows = {}
 for i, queue in ipairs(A.queues) do
-  local places = {P .. 'waiting:' .. queue}
-  for _, limit in ipairs(call('SMEMBERS', P .. 'parked_in:' .. queue)) do
-    places[#places + 1] = P .. 'parked:' .. limit .. '|' .. queue
+  local places = {}
+  for _, line in ipairs(lines_of(queue)) do
+    places[#places + 1] = P .. 'waiting:' .. line
+    for _, limit in ipairs(call('SMEMBERS', P .. 'parked_in:' .. line)) do
+      places[#places + 1] = P .. 'parked:' .. limit .. '|' .. line
+    end
   end
   local queued, late, oldest = 0, 0, nil
   for _, place in ipairs(places) do

@@ -1,5 +1,5 @@
 -- records.lua: the second part of the prelude: records of runs, the one way to change a state, calls that are sent again. Before it
--- stand the tables that the loader generates (EDGES, STATES, HELD, TERMINAL, SCHEMA, RQ_DATA).
+-- stand the tables that the loader generates (EDGES, STATES, HELD, TERMINAL, SCHEMA, NEEDS, RQ_DATA).
 -- A value longer than BITE continues in fields name~1, name~2 …, so that the hash stays compact.
 
 local MOST_FIELDS = 4096

@@ -53,6 +53,7 @@ if living then return done({clash = living}) end
 
 local same = call('HGET', key, 'instance') == A.instance
 local request = same and call('HGET', key, 'request') or nil
+local running, registered = unpack(same and call('HMGET', key, 'running', 'registered') or {})
 local released = A.takeover and not same and take_over() or {}
 -- Runs of a holder that fell silent may still be alive behind a cut: their leases end them, not this name.
 if not same then note_company(A.agent) end
@@ -61,7 +62,7 @@ for _, queue in ipairs(split(call('HGET', key, 'queues') or '')) do call('SREM',
 local flat = {
   'schema', us(SCHEMA.agent), 'instance', A.instance, 'host', A.identity.host, 'pid', us(A.identity.pid), 'boot_id', A.identity.boot_id,
   'started', A.identity.started, 'queues', table.concat(A.queues, '\n'), 'limit', us(A.limit), 'state', 'running',
-  'running', '0', 'registered', us(NOW), 'seen', us(NOW),
+  'running', running or '0', 'registered', registered or us(NOW), 'seen', us(NOW),
 }
 for name, value in pairs(A.info) do
   flat[#flat + 1] = name

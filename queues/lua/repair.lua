@@ -1,6 +1,6 @@
 -- repair.lua: one look over all queues: compare counts, and set right at once what rq tools damage.
 -- KEYS[1] prefix
--- ARGV[1] compare? (map queue -> rank from which its mirror is compared by content), slice (entries compared),
+-- ARGV[1] compare? (map line -> rank from which its mirror is compared by content), slice (entries compared),
 --         forget_us (agents silent for longer are forgotten)
 -- Returns counts (kind -> number set right), suspects (map: queued, delayed or held -> the two numbers that differ),
 --         damaged (list of queues that could not be looked at).
@@ -17,9 +17,9 @@ local SORTED = 10000 -- entries up to which a list is written anew only because 
 
 -- Whether the list has what the line has, as far as it is looked at. Second: whether in another order, which is no damage: a
 -- run that comes back to the middle of a line stands at the end of the list.
-local function mirror_fits(queue, line, list)
+local function mirror_fits(name, line, list)
   if call('LLEN', list) ~= call('ZCARD', line) then return false end
-  local from = A.compare and A.compare[queue]
+  local from = A.compare and A.compare[name]
   if not from then return true end
   local ours, theirs = call('ZRANGE', line, from, from + A.slice - 1), call('LRANGE', list, from, from + A.slice - 1)
   local sorted, met = true, {}
@@ -33,9 +33,9 @@ local function mirror_fits(queue, line, list)
   return true, not sorted
 end
 
-local function mirror(queue)
-  local line, list = P .. 'waiting:' .. queue, P .. 'rq:queue:' .. queue
-  local fits, unsorted = mirror_fits(queue, line, list)
+local function mirror(name)
+  local line, list = P .. 'waiting:' .. name, P .. 'rq:queue:' .. name
+  local fits, unsorted = mirror_fits(name, line, list)
   if fits and not (unsorted and call('ZCARD', line) <= SORTED) then return end
   call('DEL', list)
   for from = 0, call('ZCARD', line) - 1, CHUNK do call('RPUSH', list, unpack(call('ZRANGE', line, from, from + CHUNK - 1))) end
@@ -59,10 +59,10 @@ local function clear_registry(key)
   end
 end
 
-local function registries(queue)
+local function registries(line)
   local keys = {}
-  for i, name in ipairs(REGISTRIES) do keys[i] = P .. 'rq:' .. name .. ':' .. queue end
-  local between = P .. 'rq:queue:' .. queue .. ':intermediate'
+  for i, name in ipairs(REGISTRIES) do keys[i] = P .. 'rq:' .. name .. ':' .. line end
+  local between = P .. 'rq:queue:' .. line .. ':intermediate'
   if call('EXISTS', between, unpack(keys)) == 0 then return end
   for _, key in ipairs(keys) do clear_registry(key) end
   for _, id in ipairs(call('LRANGE', between, 0, 499)) do
@@ -87,12 +87,12 @@ local function stands_in_line(limit, line)
   return call('ZCARD', line) > NEAR
 end
 
-local function parked(queue)
+local function parked(line)
   local n = 0
-  for _, limit in ipairs(call('SMEMBERS', P .. 'parked_in:' .. queue)) do
-    local key = P .. 'parked:' .. limit .. '|' .. queue
-    if room(limit) >= 1 and call('EXISTS', key) == 1 and not stands_in_line(limit, P .. 'waiting:' .. queue) then
-      offer(limit, queue, 1)
+  for _, limit in ipairs(call('SMEMBERS', P .. 'parked_in:' .. line)) do
+    local key = P .. 'parked:' .. limit .. '|' .. line
+    if room(limit) >= 1 and call('EXISTS', key) == 1 and not stands_in_line(limit, P .. 'waiting:' .. line) then
+      offer(limit, line, 1)
       note('offers', 1)
     end
     n = n + call('ZCARD', key)
@@ -113,10 +113,24 @@ end
 ------------------------------------------------------------------------ the pass
 local queued, held = 0, 0
 
+local function forget_line(line, queue)
+  call('SREM', P .. 'lines:' .. queue, line)
+  call('SREM', P .. 'rq:queues', P .. 'rq:queue:' .. line)
+  if call('EXISTS', P .. 'lines:' .. queue) == 0 then call('HDEL', P .. 'queue:' .. queue, 'labelled') end
+end
+
+-- How many runs stand in a line; one of labels in which none does is forgotten, and rq's list of it with it.
+local function standing_in(line, queue)
+  mirror(line)
+  registries(line)
+  local n = call('ZCARD', P .. 'waiting:' .. line) + parked(line)
+  if n == 0 and line ~= queue then forget_line(line, queue) end
+  return n
+end
+
 local function look_at(queue)
-  mirror(queue)
-  registries(queue)
-  local standing = call('ZCARD', P .. 'waiting:' .. queue) + parked(queue)
+  local standing = 0
+  for _, line in ipairs(lines_of(queue)) do standing = standing + standing_in(line, queue) end
   local holding = call('ZCARD', P .. 'holders:queue:' .. queue)
   queued, held = queued + standing, held + holding
 end

@@ -45,7 +45,7 @@ for field, value in pairs(A.settings) do
     call('HSET', key, field, value)
     changed('queue:' .. A.queue, field, old, value)
     any = true
-    if field == 'paused' and value == '0' then open(A.queue, math.huge) end
+    if field == 'paused' and value == '0' then open_all(A.queue, math.huge) end
   end
 end
 return done({created = false, changed = any})

@@ -1,60 +1,6 @@
--- slots.lua: the third part of the prelude: where waiting runs stand, who holds slots, who is woken.
--- A QUEUED run is in exactly one of two places: waiting:<queue>, which agents claim from, or parked:<limit>|<queue>.
--- Whenever a limit has room and runs of a queue are parked under it, a run that needs it stands in waiting:<queue>.
-
------------------------------------------------------------------------- rq's view: a list of ids and a small hash per run
-local function rq_job(run)
-  local key = P .. 'rq:job:' .. run.id
-  if TERMINAL[run.state] then mirror('DEL', key) return end
-  if run.state == 'QUEUED' then
-    mirror('HSET', key, 'status', 'queued', 'created_at', utc(run.created), 'enqueued_at', utc(NOW), 'origin', run.queue,
-      'description', run.name or run.id, 'timeout', '-1', 'data', RQ_DATA)
-    mirror('HDEL', key, 'worker_name', 'started_at')
-  elseif run.state == 'PENDING' then
-    mirror('HSET', key, 'status', 'started', 'started_at', utc(NOW), 'worker_name', run.agent)
-  elseif mirror('EXISTS', key) == 1 then
-    mirror('HSET', key, 'status', 'scheduled')
-    mirror('HDEL', key, 'worker_name', 'started_at')
-  end
-end
-
-local NEAR = 100 -- entries from an end of a list up to which one is sought
-
--- Put an id into a list at its rank in line, of `size`; in the middle of a long one it would have to be sought: it goes to the
--- end there, and the next look of repair may sort it in.
-local function rq_list(queue, id, rank, size)
-  local list, behind = P .. 'rq:queue:' .. queue, size - 1 - rank
-  mirror('SADD', P .. 'rq:queues', list)
-  if rank == 0 then return mirror('LPUSH', list, id) end
-  if behind > 0 and rank <= NEAR then
-    local before = call('ZRANGE', P .. 'waiting:' .. queue, rank - 1, rank - 1)[1]
-    local length = mirror('LINSERT', list, 'AFTER', before, id)
-    if type(length) == 'number' and length > 0 then return end
-  end
-  local later = behind > 0 and behind <= NEAR and rank > NEAR and mirror('RPOP', list, behind) or {}
-  mirror('RPUSH', list, id)
-  for i = #later, 1, -1 do mirror('RPUSH', list, later[i]) end
-end
-
-local GONE = '' -- stands in the place of an id that leaves the middle of a list
-local marks = {} -- queue -> the places in its list where such stand, in order
-
--- Take an id out of a list; `rank` is its place in line, of `size`. A search goes through all that stands before: of a hundred
--- runs that leave the middle of a long line each is marked where its rank says it stands, and one search removes the marks.
-local function rq_unlist(queue, id, rank, size)
-  local list, marked, at = P .. 'rq:queue:' .. queue, marks[queue] or {}, rank
-  if rank and rank >= NEAR and rank < size - NEAR then
-    for _, place in ipairs(marked) do at = place <= at and at + 1 or at end
-    if mirror('LINDEX', list, at) == id then
-      mirror('LSET', list, at, GONE)
-      table.insert(marked, at)
-      table.sort(marked)
-      marks[queue] = marked
-      return
-    end
-  end
-  mirror('LREM', list, rank and 2 * rank > size and -1 or 1, id)
-end
+-- slots.lua: the fifth part of the prelude: where waiting runs stand, who holds slots, who is woken.
+-- A QUEUED run is in exactly one of two places: waiting:<line>, which agents claim from, or parked:<limit>|<line>.
+-- Whenever a limit has room and runs of a line are parked under it, a run that needs it stands in waiting:<line>.
 
 ------------------------------------------------------------------------ waking
 -- The lists are short and expire: a wake-up is a hint, the poll of the agent is the truth.
@@ -82,32 +28,56 @@ local function room(limit)
   return rooms[limit]
 end
 
--- Wake as many idle agents of a queue as runs became startable, longest idle first. Agents that stopped asking are dropped.
-local function wake(queue, n)
-  if call('HGET', P .. 'queue:' .. queue, 'paused') == '1' then return end
-  n = math.min(n, call('ZCARD', P .. 'waiting:' .. queue), room('queue:' .. queue))
+local OTHERS = 20 -- idle agents looked at beyond those that are to be woken: some have stopped asking
+local OTHERS_WITH_LABELS = 200 -- and some have other labels
+
+-- The labels of an idle agent: `+label` among the queues that it is idle on.
+local function labels_in(noted)
+  local labels = {}
+  for _, entry in ipairs(split(noted)) do
+    if string.sub(entry, 1, 1) == '+' then labels[string.sub(entry, 2)] = true end
+  end
+  return labels
+end
+
+-- Wake as many idle agents of a line as runs became startable, longest idle first. Agents that stopped asking are dropped.
+-- Those that have labels stand in idle:<queue>+ too. `all`: as many for each of the other lines of the queue.
+local function wake(line, n, all)
+  local queue = queue_of(line)
+  local settings = call('HMGET', P .. 'queue:' .. queue, 'paused', 'labelled')
+  if settings[1] == '1' then return end
+  for _, other in ipairs(all and settings[2] and call('SMEMBERS', P .. 'lines:' .. queue) or {}) do wake(other, n) end
+  n = math.min(n, call('ZCARD', P .. 'waiting:' .. line), room('queue:' .. queue))
   if n < 1 then return end
-  for _, agent in ipairs(call('ZRANGE', P .. 'idle:' .. queue, 0, n + 20)) do
+  local plain = line == queue
+  local idle = P .. 'idle:' .. (plain and queue or queue .. '+')
+  for _, agent in ipairs(call('ZRANGE', idle, 0, n + (plain and OTHERS or OTHERS_WITH_LABELS))) do
     if n < 1 then break end
     local queues = call('GET', P .. 'idling:' .. agent)
-    if queues then
+    if not queues then
+      call('ZREM', idle, agent)
+    elseif plain or fits(labels_in(queues), line) then
       unidle(agent, queues)
       nudge(agent, 'work', 1)
       n = n - 1
-    else
-      call('ZREM', P .. 'idle:' .. queue, agent)
     end
   end
 end
 
-local opened = {}
+local opened, wholly = {}, {}
 
--- Note that n runs of a queue may have become startable; agents are woken once, at the end of the script.
-local function open(queue, n) opened[queue] = (opened[queue] or 0) + n end
+-- Note that n runs of a line may have become startable; agents are woken once, at the end of the script.
+local function open(line, n) opened[line] = (opened[line] or 0) + n end
+
+-- The same of a queue with all its lines.
+local function open_all(queue, n)
+  wholly[queue] = true
+  open(queue, n)
+end
 
 local function done(reply)
-  for queue, places in pairs(marks) do mirror('LREM', P .. 'rq:queue:' .. queue, #places, GONE) end
-  for queue, n in pairs(opened) do wake(queue, n) end
+  for line, places in pairs(marks) do mirror('LREM', P .. 'rq:queue:' .. line, #places, GONE) end
+  for line, n in pairs(opened) do wake(line, n, wholly[line]) end
   return cmsgpack.pack(reply)
 end
 
@@ -130,55 +100,67 @@ local function queue_exists(name)
   return true
 end
 
------------------------------------------------------------------------- the line of a queue
--- Put a QUEUED run into the line of its queue, at the place of its due time.
-local function line_up(id, queue, due)
-  local line = P .. 'waiting:' .. queue
-  call('ZADD', line, due, id)
-  rq_list(queue, id, call('ZRANK', line, id), call('ZCARD', line))
-  open(queue, 1)
+------------------------------------------------------------------------ standing in a line
+-- Put a QUEUED run into a line, at the place of its due time.
+local function line_up(id, line, due)
+  local waiting = P .. 'waiting:' .. line
+  note_line(line)
+  call('ZADD', waiting, due, id)
+  rq_list(line, id, call('ZRANK', waiting, id), call('ZCARD', waiting))
+  open(line, 1)
 end
 
-local function unpark(id, limit, queue)
-  local key = P .. 'parked:' .. limit .. '|' .. queue
+local function unpark(id, limit, line)
+  local key = P .. 'parked:' .. limit .. '|' .. line
   call('ZREM', key, id)
   if call('EXISTS', key) == 0 then
-    call('SREM', P .. 'parked:' .. limit, queue)
-    call('SREM', P .. 'parked_in:' .. queue, limit)
+    call('SREM', P .. 'parked:' .. limit, line)
+    call('SREM', P .. 'parked_in:' .. line, limit)
   end
 end
 
--- Return up to n of the oldest runs parked under a limit to the line of a queue, if the limit has room.
-local function offer(limit, queue, n)
+-- Return up to n of the oldest runs of a line that are parked under a limit to it, if the limit has room.
+local function offer(limit, line, n)
   if room(limit) < 1 then return end
-  local oldest = call('ZRANGE', P .. 'parked:' .. limit .. '|' .. queue, 0, n - 1, 'WITHSCORES')
+  local oldest = call('ZRANGE', P .. 'parked:' .. limit .. '|' .. line, 0, n - 1, 'WITHSCORES')
   for i = 1, #oldest, 2 do
-    unpark(oldest[i], limit, queue)
+    unpark(oldest[i], limit, line)
     call('HDEL', P .. 'run:' .. oldest[i], 'parked')
-    line_up(oldest[i], queue, oldest[i + 1])
+    line_up(oldest[i], line, oldest[i + 1])
   end
 end
 
--- After a run left the line: each of its limits that has room gets its next run into the line.
-local function represent(run)
-  for _, limit in ipairs(split(run.limits)) do offer(limit, run.queue, 1) end
+local function offer_each(limits, line)
+  for _, limit in ipairs(limits) do offer(limit, line, 1) end
 end
 
--- Take a QUEUED run out of the line or out of its parking place.
+-- After a run left its line: each of its limits that has room gets its next run into the line.
+local function represent(run) offer_each(split(run.limits), line_of(run)) end
+
+-- As represent, for every limit that runs of the line are parked under: which ones were needed is not known.
+local function represent_all(line) offer_each(call('SMEMBERS', P .. 'parked_in:' .. line), line) end
+
+local function step_out(id, line)
+  local waiting = P .. 'waiting:' .. line
+  local rank, size = call('ZRANK', waiting, id), call('ZCARD', waiting)
+  call('ZREM', waiting, id)
+  rq_unlist(line, id, rank, size)
+end
+
+-- Take a QUEUED run out of its line or out of its parking place.
 local function leave_line(run)
-  if run.parked then return unpark(run.id, run.parked, run.queue) end
-  local line = P .. 'waiting:' .. run.queue
-  local rank, size = call('ZRANK', line, run.id), call('ZCARD', line)
-  call('ZREM', line, run.id)
-  rq_unlist(run.queue, run.id, rank, size)
+  if run.parked then return unpark(run.id, run.parked, line_of(run)) end
+  step_out(run.id, line_of(run))
 end
 
 -- Note a run that stands nowhere under a full limit of its own.
 local function shelve(run, limit)
+  local line = line_of(run)
   write(run, {parked = limit})
-  call('ZADD', P .. 'parked:' .. limit .. '|' .. run.queue, run.due, run.id)
-  call('SADD', P .. 'parked:' .. limit, run.queue)
-  call('SADD', P .. 'parked_in:' .. run.queue, limit)
+  note_line(line)
+  call('ZADD', P .. 'parked:' .. limit .. '|' .. line, run.due, run.id)
+  call('SADD', P .. 'parked:' .. limit, line)
+  call('SADD', P .. 'parked_in:' .. line, limit)
 end
 
 -- Move a run of the line under a full limit, where no claim looks at it again until the limit has room.
@@ -199,14 +181,14 @@ end
 local function push(run, actor, reason, changes)
   move(run, 'QUEUED', actor, reason, changes)
   rq_job(run)
-  line_up(run.id, run.queue, run.due)
+  line_up(run.id, line_of(run), run.due)
 end
 
 ------------------------------------------------------------------------ slots
 -- Say that a limit lets n more runs in: their places in line, and agents to start them.
 local function grown(limit, n)
   local queue = string.match(limit, '^queue:(.*)$')
-  if queue then return open(queue, n) end
+  if queue then return open_all(queue, n) end
   for _, name in ipairs(call('SMEMBERS', P .. 'parked:' .. limit)) do offer(limit, name, n) end
 end
 

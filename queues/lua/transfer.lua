@@ -16,7 +16,7 @@ local function transfer(run)
   if run.state == 'SCHEDULED' then return end -- stands on no queue before its time
   rq_job(run)
   if limit and room(limit) < 1 then return shelve(run, limit) end
-  line_up(run.id, run.queue, run.due)
+  line_up(run.id, line_of(run), run.due)
 end
 
 local count = 0

@@ -10,6 +10,7 @@ from agent.claiming import Claiming
 from agent.lease_clock import LeaseClock
 from agent.messages import Claimed, Confirmed, Exited, Hello, LogsShipped, Message, TreeGone
 from agent.orders import Order, Ref
+from agent.preparation import Preparer
 from agent.runners.outcome import Exit
 from agent.supervision import Supervision
 
@@ -40,8 +41,10 @@ class Scene:
 
     def __init__(self, *, limit: int = 2, drain_seconds: float | None = None, queues: tuple[str, ...] = ("default",)):
         self.now = 100.0
+        claiming = Claiming(queues=queues, limit=limit)
         self.supervision = Supervision(
-            claiming=Claiming(queues=queues, limit=limit),
+            claiming=claiming,
+            preparer=Preparer(claiming=claiming, host="here"),
             leases=LeaseClock(renew_seconds=5.0, outage_seconds=120.0),
             drain_seconds=drain_seconds,
             kill_seconds=5.0,
@@ -56,6 +59,11 @@ class Scene:
     def launch(self, *orders: Order) -> list[Action]:
         """The claim that is on its way is answered with these orders."""
         return self.tell(Claimed(self.now, orders or (an_order(),)))
+
+    def launch_after(self, seconds: float, *orders: Order) -> list[Action]:
+        """As `launch`, some time later."""
+        self.now += seconds
+        return self.launch(*orders)
 
     def run(self, *orders: Order) -> None:
         """Launch, greet, confirm: the flows run."""

@@ -45,7 +45,7 @@ class FakeClaims:
     def finish(self, run_id: str, token: int, claim_id: str, outcome: Outcome) -> Any:
         self.note("finish", run_id)
 
-    def release(self, run_id: str, token: int, claim_id: str, *, reason: str, counts_as_loss: bool) -> Answer:
+    def release(self, run_id: str, token: int, claim_id: str, *, reason: str, **how: bool) -> Answer:
         self.note("release", run_id, reason)
         return Answer.OK
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from agent.calls import BadRecord
-from agent.ordering import order_of
+from agent.ordering import Site, order_of
 from agent.orders import Order
 from queues.claims import Claim
 from queues.records import Run
@@ -42,7 +42,7 @@ def a_claim(parameters: bytes | None = None) -> Claim:
 
 
 def make(spec: dict[str, Any] | None, parameters: bytes | None = None) -> Order:
-    return order_of(a_claim(parameters), spec, own={}, keep_when_cut=False)
+    return order_of(a_claim(parameters), spec, Site(host="here"), keep_when_cut=False)
 
 
 def test_an_order_holds_what_a_launch_needs() -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from agent.runners.bootstrap import command
 from orchestrator.process import frames
 
 NOTHING = [sys.executable, "-c", "pass"]
@@ -33,10 +34,9 @@ def flow_milliseconds(path: Path) -> float:
     """From exec to exit of a flow's process, this process playing its agent."""
     ours, theirs = socket.socketpair()
     os.set_inheritable(theirs.fileno(), True)
-    entry = f"from orchestrator.process.child import main; main({theirs.fileno()})"
-    command = [sys.executable, "-P", "-c", entry]
+    words = command(None, (theirs.fileno(),))
     started = time.perf_counter()
-    pid = os.posix_spawn(command[0], command, os.environ)
+    pid = os.posix_spawn(words[0], words, os.environ)
     theirs.close()
     with ours:
         frames.write_frame(ours.fileno(), "start", start_order(path))

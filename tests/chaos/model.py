@@ -78,6 +78,8 @@ class Model(Records):
             return [run for run in map(self.runs.get, known) if run and run.state in HELD and run.claim == claim]
         taken: list[Record] = []
         avoided = {run.id for run in self.runs.values() if not set(avoid).isdisjoint(run.limits)}
+        has = self.labels.get(agent, frozenset())
+        avoided |= {run.id for run in self.runs.values() if not has.issuperset(run.requires)}
         for run in self._next_of(agent, queues, count, avoided) if self.now >= self.no_claims_before else ():
             self.token += 1
             self.take(run, agent, self.token, claim, self.lease_of(run))

@@ -31,6 +31,7 @@ class Record:
     id: str
     queue: str
     limits: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
     due: int
     created: int
     on_lost: str = "rerun"
@@ -112,6 +113,8 @@ class Records:
     lines: dict[str, Line] = field(default_factory=lambda: {"default": Line()})
     numbers: dict[str, int] = field(default_factory=dict)
     names: dict[str, Name] = field(default_factory=dict)
+    labels: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Which labels agents claim with."""
     kept: dict[str, tuple[str, Any]] = field(default_factory=dict)
     token: int = 0
     no_expiry_before: int = 0

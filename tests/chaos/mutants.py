@@ -57,7 +57,7 @@ MUTANTS = (
         "no cap check",
         "I2",
         (
-            Lua("if room(line.limit) < 1 then return nil end", "", "claim"),
+            Lua("room(line.limit) >= 1 and ", "", "claim"),
             Lua("if room(limit) < 1 then return limit end", "", "claim"),
         ),
     ),

@@ -17,7 +17,7 @@ from typing import Any
 
 from tests.chaos.world import World
 
-SWIFT_SECONDS = (0.1, 0.45)
+SWIFT_SECONDS = (0.1, 0.42)
 """Between two faults of processes or connections."""
 
 OPENING_SECONDS = 6.0

@@ -52,7 +52,7 @@ class ProcessFaults:
             ("kill agent (keeper and supervisor)", 8, self._kill_agent),
             ("kill keeper", 6, self._kill_keeper),
             ("kill supervisor", 8, self._kill_supervisor),
-            ("kill flow", 24, self._kill_flow),
+            ("kill flow", 34, self._kill_flow),
             ("kill scheduler", 5, self._kill_scheduler),
         ]
         others: list[tuple[str, int, Callable[[], Told]]] = [

@@ -25,6 +25,7 @@ from queues.repair import FORGET_AGENTS_SECONDS, SLICE
 from queues.runs import NewRun
 from queues.scripts import PARTS
 from queues.states import State
+from tests.chaos.resent_code_calls import CodeCalls
 from tests.queues.floor import Floor, proof
 from tests.support.deployments import MINUTELY, spec
 
@@ -46,7 +47,7 @@ def every_verb() -> list[str]:
     return sorted(verb for _, folder in FOLDERS for verb in scripts_of(folder))
 
 
-class Stage:
+class Stage(CodeCalls):
     """An empty Redis: `near` sets it, `far` is what the calls are made on."""
 
     def __init__(self, near: redis.Redis, far: redis.Redis) -> None:

@@ -23,10 +23,12 @@ from agent.actions import (
     SetTimer,
     ShipLogs,
     Terminate,
+    Tidy,
 )
 from agent.claiming import Claiming
 from agent.lease_clock import KILL_MARGIN_SECONDS, KILL_MARGIN_SHARE, LeaseClock
 from agent.messages import Signalled, TimerDue, Woken
+from agent.preparation import Preparer
 from agent.redis_clients import RENEW_SHARE_OF_LEASE, RENEW_TIMEOUT_SECONDS
 from agent.supervision import Supervision
 from tests.chaos.simulation_calls import Calls, Renewals
@@ -75,8 +77,10 @@ class Agent:
         self._waiting.clear()
         self.flows = {}
         self.calls, self.renewals = Calls(self), Renewals(self)
+        claiming = Claiming(queues=self.queues, limit=self.limit)
         self.supervision = Supervision(
-            claiming=Claiming(queues=self.queues, limit=self.limit),
+            claiming=claiming,
+            preparer=Preparer(claiming=claiming),
             leases=LeaseClock(renew_seconds=self.lease / 6, outage_seconds=4 * self.lease),
             drain_seconds=self.world.dice.choice([0.5, 2.0]),
             kill_seconds=1.0,
@@ -218,6 +222,8 @@ class Agent:
                     flow.launch()
                 case Leave():
                     self._leave()
+                case Tidy():
+                    continue  # its runs need nothing that would have to be brought here
                 case _ if action.run_id in self.flows:
                     self._on_flow(self.flows[action.run_id], action)
 

@@ -87,7 +87,7 @@ class Stage:
         self.folder = self.installation.folder
         self.environment["HEADGATE_HOME"] = str(self.folder / ".headgate")
         for name, text in files.items():
-            (self.folder / name).write_text(text)
+            (self.folder / name).write_text(text.replace("@FOLDER@", str(self.folder)))
         self.client = Client(Store(self.installation.redis.client()), actor="ada@desk")
         self.runs: dict[str, str] = {}
 

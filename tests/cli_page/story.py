@@ -40,7 +40,7 @@ def ingest(shop: str = "rome"):
 @flow
 def train(epochs: int = 90):
     print(f"training, {epochs} epochs")
-    while not Path("trained").exists():
+    while not Path("@FOLDER@/trained").exists():
         time.sleep(0.05)
 
 

@@ -61,7 +61,7 @@ def test_a_spec_of_a_newer_version_waits_for_an_agent_that_reads_it_and_a_spoilt
     newer, spoilt = (site.deploy(name=name, function="main") for name in ("newer", "spoilt"))
     (waits,), (bad,), (good,) = (site.submit(name=name) for name in ("newer", "spoilt", "main"))
     redis, keys = site.store.scripts.redis, StoreKeys(site.store.keys.prefix)
-    spec = json.loads(redis.hget(keys.specs(newer), "1")) | {"schema": 2, "needs": "0.9"}
+    spec = json.loads(redis.hget(keys.specs(newer), "1")) | {"schema": 9, "needs": "0.9"}
     redis.hset(keys.specs(newer), "1", json.dumps(spec))
     redis.hset(keys.specs(spoilt), "1", "x" * 300_000)
     site.agent()

@@ -60,7 +60,7 @@ def ghost(site: Site, pid: int, *, boot_id: str = HERE.boot_id) -> Presence:
         (["prlimit", "--nofile=20:20"], f"open files to be at least {OPEN_FILES + PER_RUN}, got 20; raise it"),
         (
             [*ANOTHER_USER, "prlimit", "--nproc=5:5"],
-            "processes and threads of this user to be at least 12, got 5; raise",
+            "processes and threads of this user to be at least 13, got 5; raise",
         ),
         (["unshare", "-m", "sh", "-c", 'umount -l /proc; exec "$@"', "sh"], "expected /proc to be mounted"),
     ],

@@ -8,19 +8,26 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from orchestrator.deployments import deployment_id
 from orchestrator.store.installation import Store
-from orchestrator.store.runs import new_run
+from orchestrator.store.runs import Wishes, new_run
 from queues.states import TERMINAL
 from tests.chaos.checker import check
 from tests.chaos.history import history_of
+from tests.support.deployments import spec
 from tests.support.installation import ROOT, Installation
 from tests.support.waiting import wait_until
 
 BEFORE = "2e7b9c9"
 """The last commit of the version before: its records and scripts are what this version has to get along with."""
+AWARE = "fdec71b"
+"""The first commit that leaves alone what it is too old for."""
+BEFORE_LABELS = "5264277"
+"""The last commit that knew no labels; it knows schemas, by which it leaves alone what requires one."""
 RUNS, LIMIT, KILLS = 90, 3, 6
 FLOW = """
 import os, time
@@ -31,17 +38,21 @@ def main():
     with open("started", "a") as file:
         file.write(os.environ["HEADGATE_RUN_ID"] + "\\n")
     time.sleep(0.2)
-DeploymentSpec(flow=main, name="d", work_queue="ml", max_lost=9)
+DeploymentSpec(flow=main, name="d", work_queue="ml", max_lost=9, source="path")
 """
 
 
 @pytest.fixture(scope="module")
 def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tree of the version before."""
-    folder = tmp_path_factory.mktemp("before")
-    packed = subprocess.run(["git", "archive", BEFORE], cwd=ROOT, capture_output=True)
+    return tree_of(BEFORE, tmp_path_factory.mktemp("before"))
+
+
+def tree_of(commit: str, folder: Path) -> Path:
+    """The files of a commit, in a folder."""
+    packed = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True)
     if packed.returncode:
-        pytest.skip(f"NOT SHOWN: the commit {BEFORE} is not here (a shallow clone?): {packed.stderr.decode().strip()}")
+        pytest.skip(f"NOT SHOWN: the commit {commit} is not here (a shallow clone?): {packed.stderr.decode().strip()}")
     subprocess.run(["tar", "-x", "-C", str(folder)], input=packed.stdout, check=True)
     return folder
 
@@ -69,19 +80,21 @@ class Both(Installation):
         finally:
             self.environment = now
 
-    def agent(self, name: str, old: bool) -> subprocess.Popen[bytes]:
+    def agent(self, name: str, old: bool, *words: str) -> subprocess.Popen[bytes]:
         """Start an agent and see that it is of the version meant: only this one says its schema."""
         redis, key = self.store.scripts.redis, self.store.keys.agent(name)
         earlier = redis.hget(key, "instance")
-        role = self.role(old, "agent", "start", "-q", "ml", "--name", name, "--limit", "2")
+        role = self.role(old, "agent", "start", "-q", "ml", "--name", name, "--limit", "2", *words)
         wait_until(lambda: redis.hget(key, "instance") not in (None, earlier), 30, message=self.role_logs)
         assert (redis.hget(key, "schema") is None) is old
         return role
 
-    def submit(self, count: int) -> list[str]:
+    def submit(self, count: int, *requires: str) -> list[str]:
         """Make runs of the one deployment."""
         (deployment,) = self.store.deployments.all()
-        runs = [new_run(deployment, str(uuid.uuid4()), actor="a test") for _ in range(count)]
+        runs = [
+            new_run(deployment, str(uuid.uuid4()), actor="a test", own=Wishes(requires=requires)) for _ in range(count)
+        ]
         self.store.records.create(runs)
         return [run.id for run in runs]
 
@@ -96,6 +109,38 @@ def test_the_tree_of_the_version_before_is_what_its_roles_import(before: Path) -
         [sys.executable, "-P", "-c", code], env={"PYTHONPATH": str(before)}, capture_output=True, text=True
     )
     assert [Path(path).parent.parent for path in said.stdout.split()] == [before] * 3
+
+
+READING = """
+import sys, redis
+from orchestrator.store import Store
+from queues.errors import NewerSchema
+store = Store(redis.Redis.from_url(sys.argv[1]))
+for one in store.deployments.all():
+    try:
+        print(one.name, store.deployments.spec(one.id, one.revision)["path"])
+    except NewerSchema as newer:
+        print(one.name, newer)
+"""
+
+
+def test_an_older_version_never_takes_code_at_a_path_for_that_of_a_bundle(
+    redis_url: str, redis: Any, tmp_path: Path
+) -> None:
+    bundle = {"kind": "bundle", "digest": "0" * 64, "files": 1, "bytes": 1}
+    store = Store(redis)
+    for name, source in (("travels", bundle), ("stays", {"kind": "path"})):
+        made = spec(name=name, source=source)
+        store.deployments.put(deployment_id("score", name), made, [], "a test")
+    told = subprocess.run(
+        [sys.executable, "-P", "-c", READING, redis_url],
+        env={"PYTHONPATH": str(tree_of(AWARE, tmp_path))},
+        capture_output=True,
+        text=True,
+    )
+    stays, travels = told.stdout.splitlines()
+    assert stays == "score/stays /srv/flows/score.py", told.stderr
+    assert travels.startswith("score/travels ") and "needs headgate >= " in travels
 
 
 @pytest.mark.slow
@@ -127,3 +172,23 @@ def judge(both: Both, runs: list[str]) -> None:
     lost = sum(move["to"] == "QUEUED" and bool(move["from"]) for move in seen)
     assert min(by["old"], by["new"]) >= RUNS // 10 and lost >= 1, (by, lost)
     assert len((both.folder / "started").read_text().split()) >= RUNS
+
+
+@pytest.mark.slow
+def test_an_agent_and_a_scheduler_that_know_no_labels_leave_alone_what_requires_one(both: Both, tmp_path: Path) -> None:
+    both.before = tree_of(BEFORE_LABELS, tmp_path)
+    both.store.queues.create("ml", limit=LIMIT)
+    both.deploy(FLOW)
+    both.role(True, "scheduler", "start")
+    both.role(True, "agent", "start", "-q", "ml", "--name", "old-1", "--limit", "2")
+    labelled, plain = both.submit(5, "gpu"), both.submit(10)
+    wait_until(lambda: both.ended(plain) == 10, 60, message=both.role_logs)
+    later = both.submit(5)
+    wait_until(lambda: both.ended(later) == 5, 60, message=both.role_logs)
+    records = [run for run in both.store.records.get_many(labelled) if run is not None]
+    assert [(run.state, run.attempt, run.agent) for run in records] == [("QUEUED", 0, None)] * 5
+    both.agent("new-1", False, "--label", "gpu")
+    wait_until(lambda: both.ended(labelled) == 5, 60, message=both.role_logs)
+    records = [run for run in both.store.records.get_many(labelled) if run is not None]
+    assert {(run.state, run.agent) for run in records} == {("COMPLETED", "new-1")}
+    assert not check(history_of(both.store.scripts.redis)).violations

@@ -23,7 +23,7 @@ def main():
         time.sleep(0.05)
     print("after")
     return "done"
-DeploymentSpec(flow=main, name="d")
+DeploymentSpec(flow=main, name="d", source="path")
 """
 
 

@@ -18,7 +18,7 @@ from agent.options import AgentOptions, keeper_command
 from agent.process_tree import all_processes, environment_value, facts
 from orchestrator.deployments import deployment_id
 from orchestrator.store.installation import Store
-from orchestrator.store.runs import new_run
+from orchestrator.store.runs import Wishes, new_run
 from queues.leases import Leases
 from queues.records import Run
 from queues.states import State
@@ -69,7 +69,7 @@ class Site:
         deployment = self.store.deployments.get(deployment_id(name, "d"))
         assert deployment is not None, f"{name} is not deployed"
         given = [*parameters] or [None] * count
-        runs = [new_run(deployment, str(uuid.uuid4()), actor="a test", parameters=each) for each in given]
+        runs = [new_run(deployment, str(uuid.uuid4()), actor="a test", own=Wishes(parameters=each)) for each in given]
         self.store.records.create(runs)
         return [run.id for run in runs]
 

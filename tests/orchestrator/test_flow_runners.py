@@ -26,6 +26,12 @@ def test_it_records_its_fields_with_paths_expanded() -> None:
     assert SubprocessFlowRunner() == SubprocessFlowRunner()
 
 
+def test_requirements_are_recorded_only_where_there_are_some() -> None:
+    assert "requirements" not in SubprocessFlowRunner(requirements=[]).to_dict()
+    assert SubprocessFlowRunner(requirements=("a", "b"), python="p").to_dict()["requirements"] == ["a", "b"]
+    assert repr(SubprocessFlowRunner(requirements=Path("r.txt"))) == "SubprocessFlowRunner(requirements='r.txt')"
+
+
 @pytest.mark.parametrize(
     ("fields", "field", "message"),
     [
@@ -45,6 +51,11 @@ def test_it_records_its_fields_with_paths_expanded() -> None:
         ({"limits": {"memory": 1}}, "limits", "limits to be ResourceLimits"),
         ({"python": ""}, "python", "to be a path"),
         ({"working_dir": 3}, "working_dir", "to be a path"),
+        ({"requirements": 3}, "requirements", "a list of texts or a file"),
+        ({"requirements": ["a", 1]}, "requirements", "a list of texts or a file"),
+        ({"requirements": ""}, "requirements", "to be a path"),
+        ({"requirements": ["a"], "virtualenv": "v"}, "requirements", "do not go together with virtualenv"),
+        ({"requirements": ["a"], "condaenv": "v"}, "requirements", "do not go together with condaenv"),
     ],
 )
 def test_what_can_not_work_is_refused_by_field(fields: dict[str, Any], field: str, message: str) -> None:

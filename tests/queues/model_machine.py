@@ -25,6 +25,7 @@ class Verbs(Table):
                 id=run.id,
                 queue=run.queue,
                 limits=run.limits,
+                requires=run.requires,
                 due=run.due_us or 0,
                 created=self.model.now,
                 on_lost=run.on_lost,

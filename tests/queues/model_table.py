@@ -30,7 +30,8 @@ from tests.support.waiting import wait_until
 
 QUEUES = {"high": 1, "low": 5, "also": 5}
 LIMITS = ("tag:a", "tag:b", "deployment:d", "key:k")
-AGENTS = ("a1", "a2", "a3")
+AGENTS = {"a1": (), "a2": ("gpu",), "a3": ("gpu", "region=eu")}
+"""What labels they have."""
 
 TICK = 8 * SECOND
 DRIFT = 1 * SECOND
@@ -69,7 +70,10 @@ class Table(RuleBasedStateMachine):
         self.model = Model(
             lease=LEASE * SECOND, grace=GRACE * SECOND, start_timeout=START_TIMEOUT * SECOND, hold=HOLD * SECOND
         )
-        self.agents = {name: self.floor.agent(name, lease_seconds=LEASE) for name in AGENTS}
+        self.agents = {
+            name: self.floor.agent(name, lease_seconds=LEASE, labels=labels) for name, labels in AGENTS.items()
+        }
+        self.model.labels = {name: frozenset(labels) for name, labels in AGENTS.items()}
         self.tokens = {0: 0}
         self.proofs: list[Proof] = []
         self.sent: list[tuple[Call, Call]] = []
@@ -228,12 +232,14 @@ class Table(RuleBasedStateMachine):
         assert world.numbers == self.model.numbers
         check(world)
         self.occurred["parked"] += any(world.parked.values())
+        self.occurred["waiting for a label"] += any(ids for line, ids in world.waiting.items() if "+" in line)
 
     def compare(self, world: World, run: Record, end: int) -> None:
         """One record, and what Redis measured of it."""
         real = world.runs[run.id]
-        found = (real.state, real.state_name, real.queue, real.attempt, real.lost, real.failures)
-        assert found == (run.state, run.name, run.queue, run.attempt, run.lost, run.failures), (real, run)
+        found = (real.state, real.state_name, real.line, real.attempt, real.lost, real.failures)
+        line = "+".join([run.queue, *run.requires])
+        assert found == (run.state, run.name, line, run.attempt, run.lost, run.failures), (real, run)
         if run.state in HELD:
             assert (set(real.held), real.agent, real.claim) == (set(run.held), run.agent, run.claim), (real, run)
             assert abs(end - run.deadline) < TICK // 2, f"the lease of {run.id} ends {end}, expected {run.deadline}"

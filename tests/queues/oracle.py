@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -84,7 +85,7 @@ def check(world: World) -> None:
         for run_id in ids:
             places[run_id].append(f"parked:{limit}|{queue}")
     for run in world.runs.values():
-        expected = [f"parked:{run.parked}|{run.queue}" if run.parked else f"waiting:{run.queue}"]
+        expected = [f"parked:{run.parked}|{run.line}" if run.parked else f"waiting:{run.line}"]
         assert places[run.id] == (expected if run.state == State.QUEUED else []), run
         held = {limit for limit, holders in world.holders.items() if run.id in holders}
         assert held == (set(world.needs(run)) if run.state in HELD else set()), run
@@ -97,17 +98,17 @@ def check(world: World) -> None:
 
 def check_parking(world: World) -> None:
     """Whenever a limit has room, the oldest run that needs it and is parked under it has a run before it in line."""
-    for (limit, queue), parked in world.parked.items():
+    for (limit, line), parked in world.parked.items():
         if world.room(limit) >= 1 and parked:
-            waiting = [world.runs[run_id] for run_id in world.waiting[queue] if run_id in world.runs]
+            waiting = [world.runs[run_id] for run_id in world.waiting[line] if run_id in world.runs]
             oldest = world.runs[parked[0]]
-            assert any(limit in run.limits and run.due_us <= oldest.due_us for run in waiting), (limit, queue)
+            assert any(limit in run.limits and run.due_us <= oldest.due_us for run in waiting), (limit, line)
 
 
-def next_claims(world: World, queues: list[tuple[int, str]], count: int) -> list[str]:
+def next_claims(world: World, queues: list[tuple[int, str]], count: int, labels: Collection[str] = ()) -> list[str]:
     """The runs that one claim on these (priority, queue) must give, in order; the world changes as they are taken."""
     taken: list[str] = []
-    while len(taken) < count and (run_id := next_claim(world, queues)):
+    while len(taken) < count and (run_id := next_claim(world, queues, labels)):
         taken.append(run_id)
         run = world.runs[run_id]
         world.runs[run_id] = replace(run, state=State.PENDING)
@@ -116,12 +117,12 @@ def next_claims(world: World, queues: list[tuple[int, str]], count: int) -> list
     return taken
 
 
-def next_claim(world: World, queues: list[tuple[int, str]]) -> str | None:
+def next_claim(world: World, queues: list[tuple[int, str]], labels: Collection[str] = ()) -> str | None:
     """The run that must be claimed next: by priority, then due time, then id."""
     ranked = [
         (priority, run.due_us, order, run.id)
         for order, (priority, queue) in enumerate(queues)
         for run in world.runs.values()
-        if run.queue == queue and world.startable(run)
+        if run.queue == queue and world.startable(run) and set(run.requires) <= set(labels)
     ]
     return min(ranked)[3] if ranked else None

@@ -164,6 +164,16 @@ def test_release_puts_the_run_back_at_its_place_and_is_not_a_loss(floor: Floor) 
     assert floor.limits.holders("queue:default") == []
 
 
+def test_a_release_of_a_run_that_was_never_started_is_no_attempt(floor: Floor) -> None:
+    floor.make("r1")
+    (claim,) = floor.claim()
+    for _ in range(2):
+        assert floor.agent().release(*proof(claim), reason="its code is not here", unstarted=True) == Answer.OK
+    assert (floor.state("r1"), floor.run("r1").attempt) == (State.QUEUED, 0)
+    (again,) = floor.claim()
+    assert (again.attempt, again.token > claim.token) == (1, True)
+
+
 def test_a_release_that_counts_as_loss_follows_the_policy_of_the_run(floor: Floor) -> None:
     claim = floor.start("r1", on_lost="crash")
     floor.agent().release(*proof(claim), reason="its machine shuts down", counts_as_loss=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
@@ -16,6 +17,9 @@ from tests.queues.oracle import check, look, next_claims
 
 QUEUES = [(1, "high"), (5, "low"), (5, "also")]
 LIMITS = ["tag:a", "tag:b", "deployment:d", "key:k"]
+REQUIRED = [(), (), (), ("gpu",), ("eu", "gpu")]
+AGENTS = [(), (), ("gpu",), ("eu", "gpu", "tpu")]
+"""Labels that runs require, and that agents have."""
 
 
 class Player:
@@ -24,8 +28,8 @@ class Player:
     def __init__(self, floor: Floor, seed: int) -> None:
         self.floor, self.dice = floor, random.Random(seed)
         self.claims: list[Claim] = []
-        self.count = self.paused = 0
-        self.found = 0
+        self.count = self.paused = self.asked = 0
+        self.found = self.labelled = 0
         for priority, queue in QUEUES:
             floor.queues.create(queue, priority=priority)
         for limit in LIMITS:
@@ -39,7 +43,8 @@ class Player:
             limits = tuple(self.dice.sample(LIMITS, self.dice.randint(0, 3)))
             due = now + self.dice.choice([-9, -5, 0, 0, 0, 20]) * 1_000_000 + self.count
             queue = self.dice.choice(QUEUES)[1]
-            new.append(NewRun(id=f"r{self.count}", queue=queue, limits=limits, due_us=due, actor="t", max_lost=9))
+            made = NewRun(id=f"r{self.count}", queue=queue, limits=limits, due_us=due, actor="t", max_lost=9)
+            new.append(replace(made, requires=self.dice.choice(REQUIRED)))
         self.floor.runs.create(new)
 
     def claim(self) -> None:
@@ -47,11 +52,15 @@ class Player:
         count = self.dice.choice([1, 1, 2, 5])
         world = look(self.floor)
         lowered = {limit for limit in world.numbers if world.room(limit) < 0}
-        expected = next_claims(world, [(rank, queue) for rank, queue in QUEUES if queue != self.closed], count)
-        got = self.floor.claim(count, *[queue for _, queue in QUEUES])
+        number = self.dice.randrange(len(AGENTS))
+        labels, self.asked = AGENTS[number], self.asked + 1
+        expected = next_claims(world, [(rank, queue) for rank, queue in QUEUES if queue != self.closed], count, labels)
+        agent = self.floor.agent(f"a{number}", labels=labels)
+        got = agent.claim([queue for _, queue in QUEUES], count, claim_id=f"claim-{self.asked}").claims
         assert [claim.run_id for claim in got] == expected
         assert {limit for limit in world.numbers if world.room(limit) < 0} == lowered
         self.found += len(got)
+        self.labelled += sum(bool(claim.record.requires) for claim in got)
         self.claims += got
 
     @property
@@ -114,7 +123,10 @@ def test_no_runnable_run_is_ever_hidden_and_no_limit_ever_exceeded(floor: Floor,
         world = look(floor)
         check(world)
         parked += any(world.parked.values())
-    assert player.found > 10 and parked > 10, "the game met too few claims or parked runs to prove anything"
+    met = (player.found, player.labelled, parked)
+    assert player.found > 10 and player.labelled > 2 and parked > 10, (
+        f"the game met too little to prove anything: {met}"
+    )
 
 
 def test_tokens_of_a_random_game_never_repeat_or_fall(floor: Floor) -> None:

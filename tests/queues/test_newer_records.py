@@ -18,7 +18,7 @@ def from_the_future(floor: Floor, *runs: str, needs: str | None = "0.3") -> None
     """Let runs be written by a version that is newer."""
     for run in runs:
         floor.redis.hset(
-            floor.keys.run(run), mapping={"schema": "2", "shape": "new"} | ({"needs": needs} if needs else {})
+            floor.keys.run(run), mapping={"schema": "3", "shape": "new"} | ({"needs": needs} if needs else {})
         )
 
 

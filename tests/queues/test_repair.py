@@ -150,7 +150,7 @@ def test_a_record_that_not_even_the_index_knows_is_found(floor, repair):
 def test_a_parked_run_in_no_list_is_parked_again(floor, repair):
     busy(floor)
     assert floor.run("blocked").parked == "tag:gpu"
-    for key in (floor.keys.parked("tag:gpu", "default"), floor.keys.parked_queues("tag:gpu")):
+    for key in (floor.keys.parked("tag:gpu", "default"), floor.keys.parked_lines("tag:gpu")):
         floor.redis.delete(key)
     assert passes(repair)["parked"] == 1
     assert [run.run_id for run in floor.limits.parked("tag:gpu")] == ["blocked"]

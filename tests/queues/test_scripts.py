@@ -107,7 +107,7 @@ def test_every_key_written_is_one_that_keys_spells(floor: Floor) -> None:
     plain = {value for value in vars(keys).values() if isinstance(value, str)}
     runs = {spell(f"r{number}") for spell in (keys.run, keys.data, keys.rq_job) for number in (1, 2, 3)}
     places = {spell(q) for spell in (keys.queue, keys.waiting, keys.idle, keys.rq_queue) for q in ("ml", "default")}
-    parked = {keys.parked("tag:gpu", "default"), keys.parked_queues("tag:gpu"), keys.parked_limits("default")}
+    parked = {keys.parked("tag:gpu", "default"), keys.parked_lines("tag:gpu"), keys.parked_limits("default")}
     others = {keys.agent_runs("a1"), keys.idling("a1"), keys.wake("a1"), keys.wake("scheduler"), keys.request("q1")}
     spelled = plain | runs | places | parked | others | {keys.state(state) for state in State}
     spelled |= {keys.holders(limit) for limit in ("queue:ml", "queue:default", "tag:gpu")}

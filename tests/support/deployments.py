@@ -67,14 +67,20 @@ class Worker:
     """An agent reduced to its calls: registers, claims, confirms, finishes."""
 
     def __init__(
-        self, store: Store, name: str = "worker", queues: tuple[str, ...] = ("default",), instance: str = ""
+        self,
+        store: Store,
+        name: str = "worker",
+        queues: tuple[str, ...] = ("default",),
+        labels: tuple[str, ...] = (),
+        instance: str = "",
     ) -> None:
         self.store = store
         self.name = name
         self.queues = queues
-        self.claims = Claims(store.scripts, name)
+        self.claims = Claims(store.scripts, name, labels=labels)
         identity = ProcessIdentity.here()
-        store.presence.register(name, queues, limit=4, instance=instance or str(uuid.uuid4()), identity=identity)
+        own, info = instance or str(uuid.uuid4()), {"labels": labels}
+        store.presence.register(name, queues, limit=4, info=info, instance=own, identity=identity)
 
     def claim(self, count: int = 1) -> list[Claim]:
         """Take runs."""

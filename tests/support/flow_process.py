@@ -6,15 +6,13 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from agent.runners.bootstrap import command
 from orchestrator.process import frames
-
-CODE = "from orchestrator.process.child import main; main({fds})"
 
 
 @dataclass
@@ -26,7 +24,7 @@ class FlowProcess:
     parameters: dict[str, Any] = field(default_factory=dict)
     start: dict[str, Any] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
-    python: str = sys.executable
+    python: str | None = None
     life_pipe: bool = False
 
     def __enter__(self) -> "FlowProcess":
@@ -39,7 +37,7 @@ class FlowProcess:
             read, self.life = os.pipe()
             fds.append(read)
         self.process = subprocess.Popen(
-            [self.python, "-P", "-c", CODE.format(fds=", ".join(map(str, fds)))],
+            command(self.python, tuple(fds)),
             pass_fds=fds,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

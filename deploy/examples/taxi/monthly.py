@@ -12,4 +12,5 @@ DeploymentSpec(
     flow_runner=SubprocessFlowRunner(),
     tags=["ml"],
     work_queue="ml",
+    source="path",  # trips and models stand beside this file: its runs read and write them there
 )

@@ -90,6 +90,7 @@ DeploymentSpec(
     flow_runner=SubprocessFlowRunner(),
     tags=["ml"],
     work_queue="ml",
+    source="path",  # trips and models stand beside this file: its runs read and write them there
 )
 
 if __name__ == "__main__":

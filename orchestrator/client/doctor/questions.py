@@ -12,12 +12,12 @@ from orchestrator.client.doctor.waiting import Lines
 from orchestrator.store import Store
 from orchestrator.store.leader import Leader, read_leader
 from queues.audit import STANDING, Audit, Audited
-from queues.clock import score_us, seconds_to_us
+from queues.clock import seconds_to_us
 from queues.errors import HeadgateQueueError, RedisFailure, WrongKeyType
 from queues.keys import DEFAULT_QUEUE
 from queues.presence import Agent
 from queues.records import whole
-from queues.work_queue import Waiting, WorkQueue
+from queues.work_queue import Line, WorkQueue
 
 T = TypeVar("T")
 NOBODY = Leader(leads=False, host=None, pid=None, since_us=None, beat_us=None)
@@ -75,13 +75,12 @@ class Questions:
         """What waits, and what it waits for."""
         store, queues = self._store, self._queues()
         limits: Any = self.attempt("limits", lambda: self._ask(lambda client: client.hgetall(store.keys.limits)), {})
-        firsts = {queue.name: self._first(queue.name) for queue in queues if queue.late}
         return Lines(
             now_us=self.now_us,
             late_us=late_us,
             queues=queues,
             agents=self.agents,
-            first={name: first for name, first in firsts.items() if first is not None},
+            standing={queue.name: self._standing(queue.name) for queue in queues if queue.queued},
             limits={_text(name): _text(number) for name, number in limits.items()},
             deployments=self.attempt("deployments", store.deployments.all, []),
         )
@@ -112,10 +111,8 @@ class Questions:
         read = [self.attempt(f"work queue {name}", partial(queues.get, name), None) for name in names]
         return [queue for queue in read if queue is not None]
 
-    def _first(self, queue: str) -> Waiting | None:
-        key = self._store.keys.waiting(queue)
-        found: Any = self.attempt(key, lambda: self._ask(lambda client: client.zrange(key, 0, 0, withscores=True)), [])
-        return Waiting(run_id=_text(found[0][0]), due_us=score_us(found[0][1]), parked=None) if found else None
+    def _standing(self, queue: str) -> list[Line]:
+        return self.attempt(self._store.keys.waiting(queue), lambda: self._store.queues.lines(queue), [])
 
 
 def _text(value: bytes) -> str:

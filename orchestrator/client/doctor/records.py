@@ -20,11 +20,12 @@ from queues.clock import SECOND_US, from_us, to_us
 from queues.errors import RedisRefused, ScriptFailed, WrongKeyType
 from queues.key_types import wrong_keys
 from queues.key_watch import KeyWatch
-from queues.keys import DEFAULT_QUEUE
+from queues.keys import DEFAULT_QUEUE, queue_of
 from queues.records import whole
 from queues.scripts import Scripts
 
 PAGES, PAGE = 5, 1000
+LINE = "waiting:"
 """How many keys are looked at one by one, beside those on which everything depends."""
 LARGEST_OF_A_RUN = 16 << 20
 LARGEST_KEY = 64 << 20
@@ -93,7 +94,9 @@ def keyspace(scripts: Scripts, watch: KeyWatch) -> Keyspace:
         wrong=wrong,
         expiring=watch.expiring(keys),
         large=_large(scripts, keys),
-        strays=_strays(scripts, [name.removeprefix("waiting:") for name in names if name.startswith("waiting:")]),
+        strays=_strays(
+            scripts, [queue_of(name.removeprefix("waiting:")) for name in names if name.startswith("waiting:")]
+        ),
     )
 
 

@@ -13,7 +13,7 @@ from orchestrator.store.deployments import DeploymentRecord
 from queues.keys import queue_limit
 from queues.limits import LARGEST
 from queues.presence import Agent
-from queues.work_queue import Waiting, WorkQueue
+from queues.work_queue import Line, WorkQueue
 
 STARTS_WITHIN_US = 5_000_000
 """A run that could start and has been waiting for longer beyond being late is something to look into."""
@@ -21,13 +21,13 @@ STARTS_WITHIN_US = 5_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Lines:
-    """What is known of them. `first` has, per queue, the run that the next free agent is to take."""
+    """What is known of them. `standing` has, per queue, its lines: what requires the same labels stands in one."""
 
     now_us: int
     late_us: int
     queues: Sequence[WorkQueue]
     agents: Sequence[Agent]
-    first: Mapping[str, Waiting]
+    standing: Mapping[str, Sequence[Line]]
     limits: Mapping[str, str]
     """Limits as they stand in Redis: whatever a stranger wrote there is among them."""
     deployments: Sequence[DeploymentRecord]
@@ -61,9 +61,13 @@ def _queue(lines: Lines, queue: WorkQueue) -> Iterator[Finding]:
     if not serving:
         yield _unserved(lines, queue, listening)
         return
-    first = lines.first.get(queue.name)
+    able = [line for line in lines.standing.get(queue.name, ()) if any(fits(line, agent) for agent in serving)]
+    for line in lines.standing.get(queue.name, ()):
+        if line not in able:
+            yield _unlabelled(queue, line)
     if not queue.late:
         return
+    first = min((line.first for line in able), key=lambda run: run.due_us, default=None)
     if queue.concurrency_limit is not None and queue.running >= queue.concurrency_limit:
         message = f"{queue.late} of the runs that wait on it are late: its slots ({queue.concurrency_limit}) are taken"
         remedy = command("work-queue", "slots", queue.name)
@@ -96,6 +100,22 @@ def _unserved(lines: Lines, queue: WorkQueue, listening: Sequence[Agent]) -> Fin
         message += f"; {last.name} on {last.identity.host} did, and was heard of last {when}"
     remedy = command("agent", "start", "-q", queue.name)
     return Problem(code="unserved-queue", where=f"work queue {queue.name}", message=message, remedy=remedy)
+
+
+def fits(line: Line, agent: Agent) -> bool:
+    """Whether an agent has the labels to take from a line."""
+    return set(line.requires) <= set(agent.labels)
+
+
+def _unlabelled(queue: WorkQueue, line: Line) -> Finding:
+    message = f"{runs(line.count)} on it for {needed(line.requires)}, and no live agent that listens has that"
+    remedy = " ".join([f"headgate agent start -q {queue.name}", *(f"--label {label}" for label in line.requires)])
+    return Problem(code="unserved-labels", where=f"work queue {queue.name}", message=message, remedy=remedy)
+
+
+def needed(requires: Sequence[str]) -> str:
+    """What kind of agent a line is for."""
+    return f"an agent with label{'s' * (len(requires) != 1)} {', '.join(requires)}"
 
 
 def _impossible(limit: str, number: str) -> Finding:

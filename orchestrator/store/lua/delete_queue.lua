@@ -8,9 +8,12 @@ local settings = call('HMGET', key, 'schema', 'needs')
 local needs = newer('queue', settings[1] or nil, settings[2] or nil)
 if needs then return refuse('newer', {what = 'the work queue ' .. A.queue, needs = needs}) end
 
+local lines = lines_of(A.queue)
+
 local function needed()
-  for _, place in ipairs({'waiting:', 'parked_in:', 'holders:queue:'}) do
-    if call('EXISTS', P .. place .. A.queue) == 1 then return true end
+  if call('EXISTS', P .. 'holders:queue:' .. A.queue) == 1 then return true end
+  for _, line in ipairs(lines) do
+    if call('EXISTS', P .. 'waiting:' .. line, P .. 'parked_in:' .. line) > 0 then return true end
   end
   for _, state in ipairs({'SCHEDULED', 'PAUSED'}) do
     for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'runs:' .. state, us(A.since), '+inf')) do
@@ -29,7 +32,10 @@ call('SREM', P .. 'queues', A.queue)
 call('HDEL', P .. 'limits', limit)
 call('HDEL', P .. 'listened', A.queue)
 forget_revert(limit)
-call('DEL', key, P .. 'idle:' .. A.queue, P .. 'rq:queue:' .. A.queue)
-call('SREM', P .. 'rq:queues', P .. 'rq:queue:' .. A.queue)
+call('DEL', key, P .. 'idle:' .. A.queue, P .. 'idle:' .. A.queue .. '+', P .. 'lines:' .. A.queue)
+for _, line in ipairs(lines) do
+  call('DEL', P .. 'rq:queue:' .. line)
+  call('SREM', P .. 'rq:queues', P .. 'rq:queue:' .. line)
+end
 changed(limit, 'deleted', A.queue, nil)
 return done({removed = true})

@@ -24,6 +24,9 @@ MOVING = {
     "register": (":agents", ":agent:a1", ":rq:worker:a1"),
     "lead": (":recovery", ":scheduler"),
     "request": (":wake:a1",),
+    "find_chunks": (":loose_chunks",),
+    "put_chunks": (":loose_chunks",),
+    "put_bundle": (":bundles",),
 }
 """Keys that a verb writes each time it is sent: deadlines and heartbeats only move on, a wake-up is a hint."""
 

@@ -235,7 +235,7 @@ def test_what_a_newer_version_deployed_is_left_alone_and_what_an_older_one_did_i
 
 @pytest.mark.slow
 def test_code_that_is_gone_by_the_time_of_a_run_is_refused_again(headgate: Headgate) -> None:
-    file = headgate.write("flows.py", deployed("flow=main"))
+    file = headgate.write("flows.py", deployed("flow=main, source='path'"))
     headgate("deployment", "create", file)
     headgate.write("flows.py", deployed("flow=other", FLOW.replace("def main", "def other")))
     renamed = headgate("deployment", "run", "main/d", "--here", code=6)

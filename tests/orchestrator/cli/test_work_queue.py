@@ -13,7 +13,7 @@ from tests.support.deployments import NEW_YORK, Worker, silence, spec
 
 QUEUE_KEYS = ["id", "name", "concurrency_limit", "paused", "priority", "queued", "running", "late", "agents"]
 QUEUE_KEYS += ["limit_until"]
-AGENT_KEYS = ["id", "name", "host", "pid", "queues", "limit", "running", "state", "last_heartbeat"]
+AGENT_KEYS = ["id", "name", "host", "pid", "queues", "limit", "running", "state", "last_heartbeat", "preparing"]
 PREVIEW_KEYS = ["scheduled_start_time", "run_id", "name", "deployment_id", "deployment", "late", "state", "why"]
 
 

@@ -150,32 +150,6 @@ def test_a_run_on_a_silent_agent_says_when_and_where_it_goes_on(deployed, store)
     assert "because Redis was restarted; then it starts again" in deployed.explain(run.id).summary
 
 
-@pytest.mark.parametrize("said", ["vm-1 has no /srv/flows/score.py", "vm-1 can not run it: needs headgate >= 2.0"])
-def test_agents_that_lack_the_code_are_named_with_host_and_path(deployed, store, said):
-    run, other = deployed.run_deployment("nightly"), deployed.run_deployment("nightly")
-    worker = Worker(store, "ant")
-    claim = worker.claim()[0]
-    worker.claims.release(claim.run_id, claim.token, claim.claim_id, reason=said)
-    for waiting in (run, other):
-        reason = deployed.explain(waiting.id).reasons[0]
-        assert (reason.code, reason.details["path"]) == ("no-code", "/srv/flows/score.py")
-        assert f"no agent that listens has the code: {said} (agent ant)" in reason.text
-        assert "given-back" not in codes(deployed, waiting)
-    assert [one.why for one in deployed.list_flow_runs()] == [said, said]
-    Worker(store, "bee")
-    assert codes(deployed, other)[0] != "no-code"
-
-
-def test_an_agent_that_found_the_code_since_is_not_said_to_lack_it(deployed, store):
-    run = deployed.run_deployment("nightly")
-    worker = Worker(store, "ant")
-    claim = worker.claim()[0]
-    worker.claims.release(claim.run_id, claim.token, claim.claim_id, reason="vm-1 has no /srv/flows/score.py")
-    claim = worker.start()
-    worker.claims.release(claim.run_id, claim.token, claim.claim_id, reason="the agent stops")
-    assert codes(deployed, run) == ["starting", "given-back"]
-
-
 def test_agents_that_drain_are_no_help(deployed, store):
     Worker(store, "ant")
     run = deployed.run_deployment("nightly")

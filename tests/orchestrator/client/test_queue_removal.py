@@ -99,7 +99,7 @@ def test_a_deleted_queue_leaves_nothing_and_can_be_made_anew(client, store):
     client.create_work_queue("ml", limit=4)
     client.set_concurrency_limit("ml", 6, lasts_seconds=60)
     Worker(store, "ant", ("ml",)).claim()
-    Worker(store, "bee", ("ml",), "1")
+    Worker(store, "bee", ("ml",), instance="1")
     store.presence.unregister("bee", "1")
     assert client.delete_work_queue("ml", dry_run=True).listening_agents == ("ant",)
     assert client.delete_work_queue("ml").name == "ml"

@@ -17,7 +17,7 @@ def spoilt(client: Client) -> Client:
     fields = {"name": "n", "flow": "f", "deployment": "d"}
     client.store.records.create([NewRun(id=run, queue="default", actor="a", fields=fields) for run in IDS])
     redis, keys = client.store.scripts.redis, client.store.keys
-    redis.hset(keys.run(IDS[1]), mapping={"schema": "2", "needs": "0.9"})
+    redis.hset(keys.run(IDS[1]), mapping={"schema": "3", "needs": "0.9"})
     redis.hset(keys.run(IDS[2]), "state", "BANANA")
     redis.hset(keys.run(IDS[3]), "created", "soon")
     return client

@@ -97,7 +97,8 @@ def test_agents_are_listed_inspected_and_asked(client, store):
     client.run_deployment("nightly")
     claim = worker.start()
     (listed,) = client.list_agents()
-    assert " ".join(listed.to_json()) == "id name host pid queues limit running state last_heartbeat"
+    fields = "id name host pid queues limit running state last_heartbeat preparing labels"
+    assert " ".join(listed.to_json()) == fields
     assert [run.id for run in client.get_agent(listed.id[:8]).runs] == [claim.run_id]
     client.drain_agent("ant-1")
     assert store.presence.get("ant-1").request == "drain"

@@ -88,7 +88,8 @@ def test_a_piece_of_a_password_that_looks_like_an_option_is_not_shown(word: str)
 
 
 def test_an_unknown_variable_is_a_warning_with_the_nearest_name() -> None:
-    settings = Settings.load({"HEADGATE_REDIS_ULR": "x", "HEADGATE_RUN_ID": "a mark of ours", "OTHER": "x"})
+    marks = {"HEADGATE_RUN_ID": "a mark of ours", "HEADGATE_SDK": "another", "OTHER": "x"}
+    settings = Settings.load({"HEADGATE_REDIS_ULR": "x", **marks})
     assert settings.warnings == (
         "HEADGATE_REDIS_ULR is no setting and has no effect; did you mean 'HEADGATE_REDIS_URL'?",
     )

@@ -54,8 +54,8 @@ def test_a_name_that_nearly_fits_is_told_one_that_does() -> None:
 @pytest.mark.parametrize(
     ("argument", "said"),
     [
-        ("flow_storage", "agents read the flow's file"),
-        ("storage", "agents read the flow's file"),
+        ("flow_storage", "source= says how the code comes"),
+        ("storage", "source= says how the code comes"),
         ("infrastructure", "flow_runner=SubprocessFlowRunner"),
         ("work_pool_name", "work_queue="),
         ("work_queue_name", "work_queue="),

@@ -35,7 +35,7 @@ def recorded(folder: Path, location: str, **arguments: Any) -> dict[str, Any]:
 def test_a_location_is_relative_to_the_deployment_file(folder: Path) -> None:
     made = recorded(folder, "flows/two.py", flow_name="train")
     assert made["path"] == str(folder / "flows" / "two.py")
-    assert made["folder"] == made["working_dir"] == str(folder / "flows")
+    assert (made["folder"], made["entry"]) == (str(folder / "flows"), "two.py")
     assert (made["flow"], made["function"], made["source_line"]) == ("other name", "train", 7)
 
 

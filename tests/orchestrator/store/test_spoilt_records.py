@@ -60,7 +60,7 @@ def spoil_spec(store: Store, made: str, **changes: object) -> None:
 # ------------------------------------------------------------------ deployments
 def test_a_deployment_of_a_newer_version_is_listed_and_refused_with_the_version_it_needs(store: Store) -> None:
     newer, sound = put(store, "newer"), put(store, "sound")
-    spoil_spec(store, newer, schema=2, needs="0.7")
+    spoil_spec(store, newer, schema=9, needs="0.7")
     listed = {one.id: one.problem for one in store.deployments.all()}
     assert listed[sound] is None and "needs headgate >= 0.7" in str(listed[newer])
     with pytest.raises(NewerSchema, match=r"needs headgate >= 0.7"):
@@ -94,7 +94,7 @@ def test_the_scheduler_leaves_what_a_newer_version_wrote_to_a_newer_one(store: S
     newer, sound = put(store, "newer"), put(store, "sound")
     redis, keys = store.scripts.redis, store.keys
     if where == "spec":
-        spoil_spec(store, newer, schema=2)
+        spoil_spec(store, newer, schema=9)
     elif where == "deployment":
         redis.hset(keys.deployment(newer), "schema", "2")
     else:

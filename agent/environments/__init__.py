@@ -1,0 +1,1 @@
+"""Environments of their own for deployments that say which packages they require: built once, kept, bounded."""
