@@ -32,7 +32,7 @@ test: $(STAMP) ## the fast tests (at most 6 minutes on 2 cores)
 
 test-all: $(STAMP) ## every test, the slow ones included
 	@$(COMPILE)
-	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q $(ARGS)
+	@COLD_COMMANDS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q $(ARGS)
 
 check: $(STAMP) ## format, lint, types, floors and the other house rules
 	@$(BIN)/ruff format --check .

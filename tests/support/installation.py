@@ -16,10 +16,10 @@ from typing import Any
 
 import psutil
 
+from tests.support.commands import ROOT, run_command
 from tests.support.redis_server import RedisServer, die_with_parent
 from tests.support.waiting import wait_until
 
-ROOT = Path(__file__).resolve().parents[2]
 FAST = {"HEADGATE_LEASE_SECONDS": "3", "HEADGATE_RENEW_SECONDS": "0.5", "HEADGATE_GRACE_SECONDS": "0.5"}
 """Leases short enough for a test to wait for: 3 s, renewed every 0.5 s."""
 
@@ -52,15 +52,7 @@ class Installation:
     # ---------------------------------------------------------------- commands
     def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run one `headgate` command to its end; a failure is an AssertionError that shows what it printed."""
-        done = subprocess.run(
-            [sys.executable, "-m", "orchestrator", *words],
-            env=self.environment,
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=60,
-        )
+        done = run_command(words, env=self.environment, cwd=self.folder)
         assert not check or done.returncode == 0, f"headgate {' '.join(words)}: {done.returncode}\n{done.stderr}"
         return done
 

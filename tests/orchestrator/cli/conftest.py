@@ -1,11 +1,10 @@
-"""The real command in a subprocess, against the private Redis of the test."""
+"""The real command in a process of its own, against the private Redis of the test."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -17,10 +16,9 @@ import pytest
 import redis as redis_py
 
 from queues.keys import Keys
+from tests.support.commands import COMMAND, ROOT, run_command
 from tests.support.deployments import Worker, spec
 from tests.support.redis_server import RedisServer
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,15 +50,7 @@ class Headgate:
         self, *words: str, code: int | None = 0, stdin: str = "", settings: dict[str, str] | None = None
     ) -> Answer:
         """Run one command; a traceback is never right, and neither is an exit code other than `code` (None: any)."""
-        done = subprocess.run(
-            self.command(words),
-            env=self.environment | (settings or {}),
-            cwd=self.folder,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        done = run_command(words, env=self.environment | (settings or {}), cwd=self.folder, stdin=stdin)
         answer = Answer(code=done.returncode, out=done.stdout, err=done.stderr)
         assert "Traceback" not in done.stderr, done.stderr
         assert code is None or done.returncode == code, f"{' '.join(words)}: {answer}"
@@ -68,7 +58,7 @@ class Headgate:
 
     def command(self, words: Sequence[str]) -> list[str]:
         """The command line of a process that runs `headgate` with these words."""
-        return [sys.executable, "-P", "-m", "orchestrator", *words]
+        return [*COMMAND, *words]
 
     @property
     def environment(self) -> dict[str, str]:
