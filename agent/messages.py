@@ -192,6 +192,7 @@ class Fault(Enum):
     FINAL = "a new try would end the same way"
     PASSING = "it may succeed the next time"
     MACHINE = "this machine has no room for it, or its disk is broken"
+    OUTAGE = "Redis did not answer"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ it holds no slot meanwhile, and another agent may be faster. At most four needs 
 
 A failure that may pass is tried again after 5 s and 20 s. One that will not, or the third in a row, ends the next runs
 of the need FAILED with its reason, for 60 s; after that one more try is made, and if it fails the time doubles, to 30
-minutes. When the machine itself is at fault no run fails: it is tried again for ever, less and less often.
+minutes. When the machine itself is at fault no run fails: it is tried again for ever, less and less often;
+when Redis was away, every two seconds.
 """
 
 import json
@@ -22,6 +23,9 @@ from agent.runners.outcome import GiveBack, not_prepared
 MOST_AT_ONCE = 4
 PAUSES = (5.0, 20.0)
 """Seconds before the second and the third try."""
+
+OUTAGE_PAUSE = 2.0
+"""Seconds before the next try when Redis did not answer, which counts as none."""
 
 FIRST_REFUSAL = 60.0
 LONGEST_REFUSAL = 1800.0
@@ -148,13 +152,15 @@ class Preparer:
         return [Prepare(work.need) for work in started]
 
     def _failed(self, now: float, work: Work, fault: Fault, reason: str) -> list[Action]:
-        work.tries += 1
         work.reason = reason[:LONGEST_REASON]
+        if fault is Fault.OUTAGE:
+            return self._pause(now, work, OUTAGE_PAUSE, fault.value)
+        work.tries += 1
         if fault is not Fault.FINAL and work.tries <= len(PAUSES):
-            return self._pause(now, work, PAUSES[work.tries - 1])
+            return self._pause(now, work, PAUSES[work.tries - 1], f"try {work.tries} failed")
         work.refusal = min(LONGEST_REFUSAL, 2 * work.refusal or FIRST_REFUSAL)
         if fault is Fault.MACHINE:
-            return self._pause(now, work, work.refusal)
+            return self._pause(now, work, work.refusal, f"try {work.tries} failed")
         # The tries that a passing failure had before are used up: what follows is one try at a time.
         work.tries = max(work.tries, len(PAUSES))
         work.stage, work.until = Stage.REFUSED, now + work.refusal
@@ -163,9 +169,9 @@ class Preparer:
         work.orders.clear()
         return []
 
-    def _pause(self, now: float, work: Work, seconds: float) -> list[Action]:
+    def _pause(self, now: float, work: Work, seconds: float, what: str) -> list[Action]:
         work.stage, work.until = Stage.PAUSED, now + seconds
-        work.what = f"try {work.tries} failed, tried again {seconds:g} s later: {work.reason}"[:LONGEST_WHAT]
+        work.what = f"{what}, tried again {seconds:g} s later: {work.reason}"[:LONGEST_WHAT]
         return [SetTimer((Timer.PREPARE, work.need.key), work.until)]
 
     def _let_claim(self, work: Work) -> None:

@@ -65,7 +65,7 @@ def outcome(channel: int, job: dict[str, Any]) -> dict[str, Any]:
     except PreparationFailed as failed:
         return {"fault": (Fault.FINAL if failed.final else Fault.PASSING).name, "reason": str(failed)}
     except RedisFailure as failure:
-        return {"fault": Fault.PASSING.name, "reason": str(failure)}
+        return {"fault": Fault.OUTAGE.name, "reason": str(failure)}
     except HeadgateQueueError as error:
         return {"fault": Fault.FINAL.name, "reason": str(error)}
     except OSError as error:

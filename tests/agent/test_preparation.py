@@ -122,6 +122,17 @@ def test_a_passing_failure_is_tried_three_times_and_then_ends_runs_without_a_ret
     assert said.reason == "its code could not be prepared on here: no net"
 
 
+def test_while_redis_is_away_it_is_tried_every_two_seconds_and_no_run_fails_for_it() -> None:
+    scene = Scene()
+    scene.launch(needing("c1"))
+    for _ in range(20):
+        timer = only(SetTimer, [one for one in scene.tell(Prepared("c1", Fault.OUTAGE, "gone")) if is_try(one)])
+        assert timer.at == scene.now + 2.0
+        assert only(Prepare, scene.tell(TimerDue(timer.key), after=2.0)).need.key == "c1"
+    scene.tell(Prepared("c1"))
+    assert avoided(scene) == ()
+
+
 def is_try(action: object) -> bool:
     return isinstance(action, SetTimer) and action.key[0] is Timer.PREPARE
 

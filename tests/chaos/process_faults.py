@@ -13,7 +13,7 @@ from tests.chaos.gone import Living
 from tests.chaos.links import KINDS, LASTING
 from tests.chaos.nemesis import OPENING_SECONDS, Kind, Nemesis, Unsuitable
 from tests.chaos.roles import LEASE, Role
-from tests.chaos.world import FAILURES, QUEUES, World
+from tests.chaos.world import BUNDLED, FAILURES, QUEUES, SHAPES, World
 
 FREEZES = tuple(share * LEASE for share in (0.2, 0.5, 1.0, 2.0))
 """How long something is stopped: shorter than its lease, as long, longer."""
@@ -65,6 +65,7 @@ class ProcessFaults:
             ("freeze scheduler", 3, self._freeze_scheduler),
             ("limit changed", 4, self._change_limit),
             ("queue paused", 2, self._pause),
+            ("deployed anew", 3, self._deploy_anew),
         ]
         if self._world.namespaces:
             others.append(("cut off by the network", 3, self._cut_off))
@@ -247,12 +248,19 @@ class ProcessFaults:
         self._operate(lambda: self._world.store.limits.set(limit, number, "nemesis"))
         return state, {"limit": limit, "number": number}
 
+    def _deploy_anew(self) -> Told:
+        name = self._random.choice(BUNDLED)
+        self._operate(lambda: self._world.deploy(name))
+        return self._use_of(str(SHAPES[name]["work_queue"])), {"deployment": name}
+
     def _pause(self) -> Told:
         queue = self._random.choice(list(QUEUES))
         self._operate(lambda: self._world.store.queues.pause(queue, "nemesis"))
         self._nemesis.later(self._random.uniform(0.3, 1.5), lambda: self._resume(queue))
-        waiting = any(seen.queue == queue for seen in self._world.scene.runs.values())
-        return "in use" if waiting else "empty", {"queue": queue}
+        return self._use_of(queue), {"queue": queue}
+
+    def _use_of(self, queue: str) -> str:
+        return "in use" if any(seen.queue == queue for seen in self._world.scene.runs.values()) else "empty"
 
     def _resume(self, queue: str) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -19,6 +20,7 @@ from orchestrator.client.deployments import placed
 from orchestrator.deployments import deployment_id
 from orchestrator.schedules import IntervalSchedule
 from orchestrator.store import Store
+from orchestrator.store.deployments import PlacedSchedule
 from queues.errors import HeadgateQueueError
 from queues.keys import queue_limit
 from tests.chaos import roles
@@ -26,7 +28,7 @@ from tests.chaos.history import Collector, History
 from tests.chaos.proxy import Proxy
 from tests.chaos.roles import Role
 from tests.chaos.scene import Scene
-from tests.support import network_namespaces
+from tests.support import bundles, network_namespaces
 from tests.support.deployments import spec
 from tests.support.network_namespaces import Namespace
 from tests.support.redis_server import RedisServer
@@ -54,6 +56,10 @@ SHAPES: dict[str, dict[str, Any]] = {
 }
 """Deployments: what differs from a plain one of the flow of their name."""
 
+BUNDLED = ("gpu", "flaky", "once")
+"""Those whose code travels: agents fetch each that is new."""
+ABSENT = {"path": "/not/here/flows.py", "folder": "/not/here", "working_dir": None, "entry": "flows.py"}
+
 BIGGEST_DISK = "4g"
 FAILURES = (HeadgateQueueError, RedisError, OSError)
 """What a call of the harness's own may end in while Redis is away."""
@@ -74,6 +80,7 @@ class World:
         self.proxy: Proxy | None = None
         self.agents = agents
         self.history = History()
+        self._numbers = itertools.count()
         self.first_instant: int | None = None
         """When the scheduled deployment was to run first, in microseconds."""
 
@@ -126,16 +133,25 @@ class World:
             self.store.queues.create(queue, limit=limit, actor="chaos")
         for tag, limit in TAGS.items():
             self.store.limits.set(tag, limit, "chaos")
-        place = {name: str(self.folder) for name in ("folder", "working_dir")}
-        for name, shape in SHAPES.items():
-            flow = shape.get("flow", name)
-            schedules = [IntervalSchedule(timedelta(seconds=1))] if name == SCHEDULED else []
-            made = spec(*schedules, path=str(flows), **place, env={roles.MARK: str(self.folder)})
-            made |= {"on_lost": "rerun", **shape, "name": name, "flow": flow, "function": flow}
-            first = placed(made, self.store.scripts.now_us())
-            self.store.deployments.put(deployment_id(flow, name), made, first, "chaos")
+        for name in SHAPES:
+            first = self.deploy(name)
             if first:
                 self.first_instant = first[0].next_us
+
+    def deploy(self, name: str) -> list[PlacedSchedule]:
+        """Deploy one of the shapes, again with code of its own where that travels; gives its schedules."""
+        shape, flows = SHAPES[name], self.folder / "flows.py"
+        flow = shape.get("flow", name)
+        schedules = [IntervalSchedule(timedelta(seconds=1))] if name == SCHEDULED else []
+        place = {key: str(self.folder) for key in ("folder", "working_dir")}
+        made = spec(*schedules, path=str(flows), **place, env={roles.MARK: str(self.folder)})
+        if name in BUNDLED:
+            files = {"flows.py": flows.read_text(), "which.txt": f"{name} {next(self._numbers)}"}
+            made |= {**ABSENT, "source": bundles.put(self.store, files)}
+        made |= {"on_lost": "rerun", **shape, "name": name, "flow": flow, "function": flow}
+        first = placed(made, self.store.scripts.now_us())
+        self.store.deployments.put(deployment_id(flow, name), made, first, "chaos")
+        return first
 
     def _mount_disk(self) -> Path | None:
         """A disk of its own for Redis, which can be made full; only root may mount one."""
