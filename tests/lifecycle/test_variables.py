@@ -69,7 +69,11 @@ def test_variables_of_every_level_arrive_byte_for_byte_and_secrets_of_the_agent_
     assert seen(site, plain.id)["R"] == b"deployment"
     for secret in (b"planted", site.redis.url.encode()):
         assert not [name for name, value in found.items() if secret in value]
-    assert {name for name in found if name.startswith("HEADGATE_")} == {"HEADGATE_RUN_ID", "HEADGATE_AGENT"}
+    assert {name for name in found if name.startswith("HEADGATE_")} == {
+        "HEADGATE_RUN_ID",
+        "HEADGATE_AGENT",
+        "HEADGATE_SDK",
+    }
     again = verbs.retry(run.id)
     assert seen(site, again.id)["R_LINES"].decode() == STRANGE["LINES"]
     assert verbs.get_flow_run(run.id).env["R_LONG"] == STRANGE["LONG"]

@@ -142,18 +142,21 @@ def test_without_uv_and_pip_an_environment_brings_its_own_pip() -> None:
     assert build_environment({"HOME": "/dev/null/x"}, own)["PIP_NO_CACHE_DIR"] == "1"
 
 
-# ------------------------------------------------------------------- with pip, and uv where it is
-TOOLS = [pytest.param("pip"), pytest.param("uv", marks=pytest.mark.skipif(not shutil.which("uv"), reason="no uv"))]
+# ------------------------------------------------------------------- with pip, and with uv
+REAL_UV = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
 
 
-@pytest.fixture(params=TOOLS)
+@pytest.fixture(params=["pip", "uv"])
 def real(request: pytest.FixtureRequest, tmp_path: Path) -> Environments:
     """A provider that really installs, from wheels of this test alone."""
     make_wheel(tmp_path / "wheels", "alpha", "1.0"), make_wheel(tmp_path / "wheels", "alpha", "2.0")
     make_wheel(tmp_path / "wheels", "beta", "1.0", requires=("alpha==1.0",))
     own = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
     own |= {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path / "wheels")}
-    if request.param == "pip":
+    if request.param == "uv":
+        assert REAL_UV is not None, "it is one of the packages that tests need"
+        own["PATH"] = f"{Path(REAL_UV).parent}:{own['PATH']}"
+    else:
         own["PATH"] = ":".join(entry for entry in own["PATH"].split(":") if not Path(entry, "uv").exists())
     return Environments(tmp_path / "home", own=own, host="h1")
 
