@@ -33,11 +33,11 @@ FOR_UV = {
     "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
     "PIP_EXTRA_INDEX_URL": "UV_INDEX",
     "PIP_FIND_LINKS": "UV_FIND_LINKS",
-    "PIP_NO_INDEX": "UV_NO_INDEX",
     "PIP_TRUSTED_HOST": "UV_INSECURE_HOST",
     "PIP_CONSTRAINT": "UV_CONSTRAINT",
     "PIP_CERT": "SSL_CERT_FILE",
 }
+TRUE = ("1", "true", "yes", "on", "y", "t")
 OWN_OPTIONS = {"--pre": "--prerelease=allow", "--require-hashes": "--require-hashes"}
 """Lines of a requirements file that uv takes as options only."""
 
@@ -49,12 +49,15 @@ class Tools:
     uv: str | None
     pip: bool
     """Whether the agent's own environment has pip; without either an environment gets a pip of its own."""
+    no_index: bool = False
+    """Whether this machine's packages come from no index; pip reads that in its variables, uv has none for it."""
 
     @classmethod
     def found(cls, environment: Mapping[str, str]) -> "Tools":
         """Those on PATH, and beside this interpreter."""
         uv = shutil.which("uv", path=environment.get("PATH", os.defpath))
-        return cls(uv=uv, pip=importlib.util.find_spec("pip") is not None)
+        no_index = environment.get("PIP_NO_INDEX", "").lower() in TRUE
+        return cls(uv=uv, pip=importlib.util.find_spec("pip") is not None, no_index=no_index)
 
     @property
     def name(self) -> str:
@@ -68,6 +71,7 @@ class Tools:
         install = ["install", "--no-input", "--no-color", "--progress-bar", "off", "--disable-pip-version-check"]
         if self.uv:
             options = [OWN_OPTIONS[line] for line in lines if line in OWN_OPTIONS]
+            options += ["--no-index"] if self.no_index else []
             quiet = ["--no-progress", "--color", "never", "--compile-bytecode", "--index-strategy", "unsafe-best-match"]
             return [
                 [*made, "--without-pip", str(folder)],

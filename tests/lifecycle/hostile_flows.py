@@ -102,6 +102,20 @@ FLOWS = {
     "returns_what_is_no_data": Hostile(body="return object()"),
     "returns_too_much": Hostile(body="return 'x' * 50_000_000"),
     "raises_too_much": Hostile(body="raise ValueError('x' * 50_000_000)", state=State.FAILED, reason="xxx"),
+    "kills_its_own_group": Hostile(
+        body="os.killpg(0, signal.SIGKILL)", state=State.CRASHED, reason="killed by signal 9"
+    ),
+    "speaks_nonsense_to_its_agent": Hostile(
+        body="os.write(3, b'\\xff' * 64); time.sleep(120)", state=State.CRASHED, reason="broke the wire protocol"
+    ),
+    "announces_a_frame_without_end": Hostile(
+        body="os.write(3, (1 << 30).to_bytes(4, 'big')); time.sleep(120)",
+        state=State.CRASHED,
+        reason="broke the wire protocol",
+    ),
+    "opens_all_that_it_may": Hostile(body="while True: os.dup(0)", state=State.CRASHED, reason="Too many open files"),
+    "writes_what_is_no_text": Hostile(body="os.write(1, bytes(range(256)) * 4096); os.write(2, bytes(100_000))"),
+    "masks_all_signals": Hostile(body="signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65)); escape()", left=1),
 }
 
 

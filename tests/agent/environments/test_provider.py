@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,13 @@ def test_without_uv_and_pip_an_environment_brings_its_own_pip() -> None:
     assert own.commands("/p", Path("/e"), lines)[1][:4] == ["/e/bin/python", "-I", "-m", "pip"]
     assert borrowed.commands("/p", Path("/e"), lines)[0][-2:] == ["--without-pip", "/e"]
     assert build_environment({"HOME": "/dev/null/x"}, own)["PIP_NO_CACHE_DIR"] == "1"
+
+
+@pytest.mark.parametrize(("said", "has_none"), [("1", True), ("True", True), ("0", False), ("", False), (None, False)])
+def test_a_machine_without_an_index_is_one_to_uv_too(said: str | None, has_none: bool) -> None:
+    found = Tools.found({} if said is None else {"PIP_NO_INDEX": said})
+    command = replace(found, uv="/bin/uv").commands(None, Path("/e"), ["alpha"])[1]
+    assert ("--no-index" in command) == has_none
 
 
 # ------------------------------------------------------------------- with pip, and with uv
