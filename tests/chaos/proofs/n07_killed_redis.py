@@ -36,7 +36,7 @@ from orchestrator.deployments import DeploymentSpec
 @flow
 def main():
     return 1
-DeploymentSpec(flow=main, name="d")
+DeploymentSpec(flow=main, name="d", source="path")
 """
 
 
