@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -31,6 +32,8 @@ BOTH_SCHEDULERS = 0.05
 """How often a fault may hit the only scheduler that is at work."""
 
 SETTLED_SECONDS = 0.7
+UNDER_WAY_SECONDS = 0.05
+"""In which what an agent has sent arrives, when nothing is struck yet."""
 
 Told = tuple[str, dict[str, Any]]
 
@@ -109,7 +112,12 @@ class ProcessFaults:
 
     def _kill_busy_agent(self) -> Told:
         role = self._agent()
-        if self._state(role) == "idle":
+        pids = [role.pid, role.supervisor() or role.pid]
+        role.send(signal.SIGSTOP, *pids)
+        threading.Event().wait(UNDER_WAY_SECONDS)
+        if not self._world.store.presence.held(role.name):
+            # What it held was being given back, or had just ended.
+            role.send(signal.SIGCONT, *pids)
             raise Unsuitable
         self._world.down(role, OPENING_SECONDS)
         return self._kill_both(role, OPENING_SECONDS)
