@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from agent.code.bundle import BundleNeed, Bundles, Shelf
-from agent.code.cache import CodeCache, this_boot
+from agent.code.cache import CodeCache
 from agent.code.git import GitCheckouts, GitNeed
 from agent.environments.need import EnvironmentNeed
 from agent.environments.provider import Environments
@@ -15,6 +15,7 @@ from agent.placing import Place
 from agent.runners.environment import preparing_environment
 from orchestrator.store.installation import Store
 from queues.connection import connect
+from queues.identity import this_boot
 
 
 def providers_of(options: AgentOptions, own: Mapping[str, str]) -> Providers:

@@ -44,11 +44,15 @@ class ProcessIdentity:
         return self.host == socket.gethostname() and not self.is_of_this_boot()
 
 
+def this_boot() -> str:
+    """The kernel's name for this boot of the machine; OSError where there is no /proc."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
 def boot_id() -> str:
     """Name this boot of this machine, and the pid namespace; empty where there is no /proc."""
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot}/{os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115 (the target is a name, not a path)
+        return f"{this_boot()}/{os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115 (the target is a name, not a path)
     except OSError:
         return ""
 

@@ -20,15 +20,14 @@ from pathlib import Path
 
 from agent.errors import PreparationFailed
 from agent.logs.private_folder import PrivateFolder
+from agent.pins import HOLD, LOCK, LOOK, Pins, is_named, lock_of, shared
 from agent.removal import FOLDER, names_in, remove_tree
 
 NAME = re.compile(r"[a-z]+-[0-9a-f]{40,64}")
-LOCK, NEW, GONE, USED = ".lock", ".new-", "-gone", ".used"
+NEW, GONE, USED = ".new-", "-gone", ".used"
 LONGEST_TEXT = 20
 WAIT_SECONDS = 0.05
 FRESH_SECONDS = 60.0
-HOLD = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class CodeCache:
@@ -38,38 +37,20 @@ class CodeCache:
         self.path = home / "code" / boot
         self._most_bytes = most_bytes
         self._used: int | None = None
-        self._pinned: dict[str, int] = {}
+        self._pins = Pins(self.path, lambda path, lock: path.is_dir())
 
     # ------------------------------------------------------------------- using
     def place(self, name: str) -> Path | None:
         """The tree of this name, pinned for as long as this process lives or until `unpin`; None without one."""
-        path = self.path / checked(name)
-        if name in self._pinned:
-            if path.is_dir():
-                return path
-            self.unpin(name)
+        checked(name)
         with suppress(OSError):
             self._used = self._used or shared(self.path / USED)
-            lock = shared(self.path / f"{name}{LOCK}")
-            if self._is_named(lock, name) and path.is_dir():
-                self._pinned[name] = lock
-                return path
-            os.close(lock)
+            return self._pins.place(name)
         return None
 
     def unpin(self, name: str) -> None:
         """Let the tree be removed, as one that was used until now."""
-        lock = self._pinned.pop(name, None)
-        if lock is not None:
-            with suppress(OSError):
-                os.utime(lock)
-            os.close(lock)
-
-    def _is_named(self, lock: int, name: str) -> bool:
-        """Whether the lock is still the one of this name: who removes a tree removes its lock, too."""
-        with suppress(FileNotFoundError):
-            return (self.path / f"{name}{LOCK}").lstat().st_ino == os.fstat(lock).st_ino
-        return False
+        self._pins.unpin(name)
 
     # ------------------------------------------------------------------- making
     def make(self, name: str, write: Callable[[Path], int]) -> Path:
@@ -95,10 +76,11 @@ class CodeCache:
     def _is_there(self, name: str) -> bool:
         """Whether the tree is whole and nobody removes it right now; counts as a use."""
         with suppress(OSError):
-            lock = shared(self.path / f"{name}{LOCK}")
+            path = self.path / name
+            lock = shared(lock_of(path))
             try:
                 os.utime(lock)
-                return self._is_named(lock, name) and (self.path / name).is_dir()
+                return is_named(lock, path) and path.is_dir()
             finally:
                 os.close(lock)
         return False
@@ -146,10 +128,11 @@ class CodeCache:
     def _held(self, name: str) -> Iterator[int]:
         """Hold the lock of a name exclusively; BlockingIOError when somebody holds it."""
         while True:
-            lock = os.open(self.path / f"{name}{LOCK}", HOLD, 0o600)
+            path = self.path / name
+            lock = os.open(lock_of(path), HOLD, 0o600)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if self._is_named(lock, name):
+                if is_named(lock, path):
                     yield lock
                     return
             finally:
@@ -219,17 +202,6 @@ def clear(name: str, folder: int, *, tree: bool = True) -> None:
             raise PermissionError(f"what is left of {name} can not be removed")
 
 
-def shared(path: Path) -> int:
-    """Hold a lock shared; OSError when there is none, or somebody holds it exclusively."""
-    lock = os.open(path, LOOK)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        os.close(lock)
-        raise
-    return lock
-
-
 def is_unused(path: Path) -> bool:
     """Whether nobody holds a lock."""
     try:
@@ -256,8 +228,3 @@ def checked(name: str) -> str:
     if not NAME.fullmatch(name):
         raise PreparationFailed(f"expected the name of some code, got {name[:100]!r}", final=True)
     return name
-
-
-def this_boot() -> str:
-    """The kernel's name for this boot of the machine."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

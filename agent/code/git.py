@@ -17,9 +17,8 @@ from agent.code.cache import CodeCache
 from agent.code.tree import Tree
 from agent.errors import PreparationFailed
 from agent.needs import Progress
+from orchestrator.deployments.code import COMMIT, URL
 
-COMMIT = re.compile(r"[0-9a-f]{40}")
-URL = re.compile(r"(https|ssh|file)://[^\s\x00-\x1f]+|\w[\w.-]*@\w[\w.-]*:[^\s\x00-\x1f-][^\s\x00-\x1f]*")
 PROTOCOLS = "https:ssh:file"
 LONGEST_SECONDS = 300.0
 MOST_FILES = 50_000

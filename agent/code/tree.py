@@ -11,6 +11,7 @@ from pathlib import Path
 
 from agent.errors import PreparationFailed
 from agent.removal import FOLDER
+from orchestrator.process.frames import write_all
 
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 LONGEST_PATH = 1024
@@ -119,13 +120,6 @@ def checked_parts(path: str) -> list[str]:
     if not plain or "\0" in path or len(os.fsencode(path)) > LONGEST_PATH or len(parts) > DEEPEST:
         raise refused(path, "that is no path below the tree")
     return parts
-
-
-def write_all(fd: int, data: bytes) -> None:
-    """Write every byte."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
 
 
 def refused(path: str, why: str) -> PreparationFailed:

@@ -21,14 +21,12 @@ from pathlib import Path
 
 from agent.errors import PreparationFailed
 from agent.logs.private_folder import PrivateFolder
+from agent.pins import HOLD, LOCK, LOOK, Pins, is_named, lock_of
+from queues.identity import this_boot
 
 NAME = re.compile(r"[0-9a-f]{32}")
-LOCK = ".lock"
 LONGEST_MARK = 200
-HOLD = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 LOOK_AGAIN_SECONDS = 0.1
-BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class EnvironmentCache:
@@ -37,33 +35,16 @@ class EnvironmentCache:
     def __init__(self, folder: Path, *, most_bytes: int, boot: str | None = None) -> None:
         self.folder = folder
         self._most_bytes = most_bytes
-        self._boot = boot or BOOT.read_text().strip()
-        self._pinned: dict[str, int] = {}
+        self._boot = boot or this_boot()
+        self._pins = Pins(folder, self._is_ready)
 
     def place(self, name: str) -> Path | None:
         """The environment of this name, pinned for as long as this process lives or until `unpin`; None without one."""
-        path = self.folder / name
-        if name in self._pinned:
-            if python_of(path).exists():
-                return path
-            self.unpin(name)
-        try:
-            lock = os.open(self._lock_of(name), LOOK)
-        except OSError:
-            return None
-        if self._share(lock, name):
-            self._pinned[name] = lock
-            return path
-        os.close(lock)
-        return None
+        return self._pins.place(name)
 
     def unpin(self, name: str) -> None:
         """Let it be removed, as one that was used until now."""
-        lock = self._pinned.pop(name, None)
-        if lock is not None:
-            with suppress(OSError):
-                os.utime(lock)
-            os.close(lock)
+        self._pins.unpin(name)
 
     def open(self) -> None:
         """Make the folder, for this user alone; raises OSError."""
@@ -109,14 +90,14 @@ class EnvironmentCache:
     def _made(self, name: str, path: Path, build: Callable[[Path], None]) -> Path | None:
         """One try: the environment, or None while another process has it."""
         with self._held(name, fcntl.LOCK_SH) as lock:
-            if lock is not None and mark_of(lock)[0] == self._boot and python_of(path).exists():
+            if lock is not None and self._is_ready(path, lock):
                 return path
         with self._held(name, fcntl.LOCK_EX) as lock:
             if lock is None:
                 return None
-            boot, size = mark_of(lock)
-            if boot == self._boot and python_of(path).exists():
+            if self._is_ready(path, lock):
                 return path
+            boot, size = mark_of(lock)
             if not boot or not is_whole(path):
                 clear(path, lock)
                 path.mkdir(0o700)
@@ -171,22 +152,19 @@ class EnvironmentCache:
         finally:
             os.close(lock)
 
-    def _share(self, lock: int, name: str) -> bool:
-        """Hold the lock shared, unless somebody builds or removes, or it is half built or of an earlier boot."""
-        if not self._lock(lock, name, fcntl.LOCK_SH):
-            return False
-        return mark_of(lock)[0] == self._boot and python_of(self.folder / name).exists()
+    def _is_ready(self, path: Path, lock: int) -> bool:
+        """Whether an environment was finished in this boot."""
+        return mark_of(lock)[0] == self._boot and python_of(path).exists()
 
     def _lock(self, lock: int, name: str, how: int) -> bool:
         try:
             fcntl.flock(lock, how | fcntl.LOCK_NB)
-            # Who removes an environment removes its lock, too: this one may lock nobody out any more.
-            return self._lock_of(name).lstat().st_ino == os.fstat(lock).st_ino
+            return is_named(lock, self.folder / name)
         except OSError:
             return False
 
     def _lock_of(self, name: str) -> Path:
-        return self.folder / f"{name}{LOCK}"
+        return lock_of(self.folder / name)
 
 
 def python_of(path: Path) -> Path:

@@ -8,12 +8,12 @@ from orchestrator.bundles import Manifest
 from orchestrator.bundles.packing import Packed, pack
 from orchestrator.client.deployment_checks import at_its_line
 from orchestrator.client.deployment_values import SentCode
+from orchestrator.deployments.code import VERSION_LETTERS
 from orchestrator.errors import InvalidDeployment
 from orchestrator.store.bundles import Bundles
 from orchestrator.store.deployments import full_name
 from orchestrator.store.specs import Spec
 
-VERSION_LETTERS = 16
 MOST_NOTES = 10
 
 Check = Callable[[Spec, Packed | None], None]
