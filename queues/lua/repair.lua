@@ -33,7 +33,7 @@ local function mirror_fits(name, line, list)
   return true, not sorted
 end
 
-local function mirror(name)
+local function mend_mirror(name)
   local line, list = P .. 'waiting:' .. name, P .. 'rq:queue:' .. name
   local fits, unsorted = mirror_fits(name, line, list)
   if fits and not (unsorted and call('ZCARD', line) <= SORTED) then return end
@@ -121,7 +121,7 @@ end
 
 -- How many runs stand in a line; one of labels in which none does is forgotten, and rq's list of it with it.
 local function standing_in(line, queue)
-  mirror(line)
+  mend_mirror(line)
   registries(line)
   local n = call('ZCARD', P .. 'waiting:' .. line) + parked(line)
   if n == 0 and line ~= queue then forget_line(line, queue) end

@@ -25,8 +25,8 @@ from queues.records import whole
 from queues.scripts import Scripts
 
 PAGES, PAGE = 5, 1000
-LINE = "waiting:"
 """How many keys are looked at one by one, beside those on which everything depends."""
+LINE = "waiting:"
 LARGEST_OF_A_RUN = 16 << 20
 LARGEST_KEY = 64 << 20
 OF_A_RUN = ("run", "data", "logs", "tasks")
@@ -94,9 +94,7 @@ def keyspace(scripts: Scripts, watch: KeyWatch) -> Keyspace:
         wrong=wrong,
         expiring=watch.expiring(keys),
         large=_large(scripts, keys),
-        strays=_strays(
-            scripts, [queue_of(name.removeprefix("waiting:")) for name in names if name.startswith("waiting:")]
-        ),
+        strays=_strays(scripts, [queue_of(name.removeprefix(LINE)) for name in names if name.startswith(LINE)]),
     )
 
 
