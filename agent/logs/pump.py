@@ -15,6 +15,7 @@ from typing import Any
 
 from agent.kernel import boot_time
 from agent.logs.lines import LineSplitter, cut
+from agent.logs.wire import parse
 from agent.loop import Loop
 from orchestrator.process.frames import Splitter, WireError
 from orchestrator.store.run_logs import LOG, STDERR, STDOUT, LogRecord
@@ -64,7 +65,7 @@ class Pump:
         self._found: list[LogRecord] = []
         self._on_frame = on_frame
         self._on_broken = on_broken
-        self._frames = Splitter()
+        self._frames = Splitter(parse)
         # The pipe of a stream and its frames are cut into lines apart: either may stop in the middle of one.
         self._piped = {fd: (SOURCE_OF[number], LineSplitter()) for number, fd in outputs.items()}
         self._printed = {number: LineSplitter() for number in SOURCE_OF}

@@ -2,6 +2,7 @@
 
 import time
 
+from orchestrator.process import moves
 from orchestrator.process.link import Link
 from orchestrator.sdk import context
 from orchestrator.sdk.context import FlowRun, TaskRun
@@ -30,11 +31,14 @@ class AgentReporter:
 
     def task_moved(self, run: TaskRun, state: State) -> None:
         """Send a task's new state; failures and retries get a log line too."""
+        above = run.parent or (run.flow_run if run.flow_run.parent is not None else None)
+        parent = above.id if above is not None else None
+        if state.is_plain():
+            self._link.send_soon(moves.move(run.id, run.task.name, state.type, time.time(), run.attempt, parent))
+            return
         body = _move(run.id, run.task.name, "task", state, run.attempt)
-        if run.parent is not None:
-            body["parent"] = run.parent.id
-        elif run.flow_run.parent is not None:
-            body["parent"] = run.flow_run.id
+        if parent is not None:
+            body["parent"] = parent
         self._link.send("task", body)
         if state.type in _LOUD:
             self._tell("of_task", run, state)

@@ -9,6 +9,10 @@ memoryview for the same reason: the struct module is a shared object that is not
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 VERSION = 1
 MAX_FRAME = 8 * 1024 * 1024
 MAX_DEPTH = 64
@@ -81,10 +85,11 @@ def _read_exactly(fd: int, size: int) -> bytes:
 
 
 class Splitter:
-    """Cuts a stream of bytes, as read from a non-blocking socket, into frames."""
+    """Cuts a stream of bytes, as read from a non-blocking socket, into frames; `parse` makes them of payloads."""
 
-    def __init__(self) -> None:
+    def __init__(self, parse: "Callable[[bytes], tuple[str, dict[str, object]]]" = parse) -> None:
         self._buffer = bytearray()
+        self._parse = parse
 
     def feed(self, data: bytes) -> list[tuple[str, dict[str, object]]]:
         """The frames completed by these bytes; raises WireError, after which the stream can not be trusted."""
@@ -98,7 +103,7 @@ class Splitter:
                 raise WireError(f"expected a frame of at most {MAX_FRAME} bytes, got one of {size}")
             if len(buffer) - at - 4 < size:
                 break
-            frames.append(parse(bytes(buffer[at + 4 : at + 4 + size])))
+            frames.append(self._parse(bytes(buffer[at + 4 : at + 4 + size])))
             at += 4 + size
         del buffer[:at]
         return frames
@@ -130,7 +135,7 @@ def _put(out: bytearray, value: object, depth: int) -> None:
         _put_int(out, value)
     elif isinstance(value, float):
         out.append(0xCB)
-        out += _double(value)
+        out += double(value)
     elif isinstance(value, bytes):
         _head(out, len(value), 0, 0, (0xC4, 0xC5, 0xC6))
         out += value
@@ -180,7 +185,8 @@ def _put_int(out: bytearray, value: int) -> None:
             return
 
 
-def _double(value: float) -> bytes:
+def double(value: float) -> bytes:
+    """The eight bytes of a float on the wire."""
     cell = bytearray(8)
     memoryview(cell).cast("d")[0] = value
     return bytes(reversed(cell)) if _LITTLE else bytes(cell)

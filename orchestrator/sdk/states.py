@@ -9,6 +9,7 @@ CANCELLED = "CANCELLED"
 FINAL = (COMPLETED, FAILED, CANCELLED)
 
 REASON_LIMIT = 500
+_PLAIN = {type: type.capitalize() for type in (PENDING, RUNNING, COMPLETED)}
 
 
 class State:
@@ -47,6 +48,10 @@ class State:
     def error(self) -> BaseException | None:
         """The exception that ended the run, if one did."""
         return self._error
+
+    def is_plain(self) -> bool:
+        """Whether its type says all there is to be told: no other name, no reason."""
+        return self.type in _PLAIN and not self.message and self.name == _PLAIN[self.type]
 
     def is_final(self) -> bool:
         return self.type in FINAL

@@ -10,8 +10,10 @@ import statistics
 import sys
 
 from tests.benchmarks import bare_loops, command_line, start_up
+from tests.benchmarks.clockwork import Clockwork
 from tests.benchmarks.figures import Figure, machine, percentile, table
 from tests.benchmarks.fleet import SLOTS, Fleet, fleet
+from tests.benchmarks.in_flow import InFlow
 from tests.benchmarks.protocol import Protocol
 from tests.rules.source_files import PRODUCT, ROOT
 from tests.support.installation import Installation
@@ -27,7 +29,7 @@ def main() -> int:
     scale = 0.1 if options.quick else 1.0
     compile_packages()
     taken_on = machine()
-    figures = [*protocol_figures(scale), *fleet_figures(scale), *command_figures(scale)]
+    figures = [*protocol_figures(scale), *fleet_figures(scale), *clock_figures(scale), *command_figures(scale)]
     print(f"{taken_on}\n")
     print(table(figures, markdown=options.markdown))
     return int(any(figure.met is False for figure in figures))
@@ -78,7 +80,7 @@ def fleet_figures(scale: float) -> list[Figure]:
         memory = measured.memory()
         progress("latency")
         latencies = measured.latencies(max(10, int(60 * scale)))
-        figures = rate_figures(measured, scale)
+        figures = [*rate_figures(measured, scale), *in_flow_figures(measured, scale)]
         later = measured.memory()
     agent = memory["keeper"] + memory["supervisor"]
     now = f"{later['keeper'] + later['supervisor']:.1f} MB after all runs of this bench"
@@ -114,6 +116,45 @@ def rate_figures(measured: Fleet, scale: float) -> list[Figure]:
             Figure(name=f"Headgate, {number(slots)}", value=reached, unit="runs/s", at_least=limit / 2, note=share),
         ]
     return figures
+
+
+def in_flow_figures(measured: Fleet, scale: float) -> list[Figure]:
+    """Tasks and lines of one flow run."""
+    progress("tasks and lines in a flow")
+    inside, turns = InFlow(measured), max(1, int(5 * scale))
+    count, hard = max(100, int(1000 * scale)), 33 if scale == 1.0 else 22
+    direct = statistics.median(inside.tasks_per_second(count, mapped=False) for _ in range(turns))
+    mapped = statistics.median(inside.tasks_per_second(count, mapped=True) for _ in range(turns))
+    small = sorted((inside.beside_calls(40, 10) for _ in range(turns)), key=lambda both: both[1])[turns // 2]
+    plain, tasks = inside.beside_calls(10, hard)
+    lines = statistics.median(inside.lines_per_second(int(200_000 * scale))[0] for _ in range(turns))
+    bare = f"{1000 * small[0]:.1f} ms of plain calls"
+    return [
+        Figure(name="tasks of one flow, called", value=direct, unit="/s", at_least=20_000, note="all states recorded"),
+        Figure(name="tasks of one flow, .map", value=mapped, unit="/s", at_least=20_000, note="all states recorded"),
+        Figure(
+            name="40 tasks of fib(10)", value=1000 * small[1], unit="ms", at_most=1500 * small[0] + 20, note=bare
+        ),
+        Figure(name=f"10 tasks of fib({hard}), of plain calls", value=tasks / plain, unit="", at_most=1.03),
+        Figure(name="lines of one flow, until all are in Redis", value=lines, unit="/s", at_least=100_000),
+    ]
+
+
+def clock_figures(scale: float) -> list[Figure]:
+    """What schedules cost."""
+    idle, due = int(100_000 * scale), int(10_000 * scale)
+    with Installation() as installation:
+        progress(f"{idle:,} deployments between their instants")
+        clockwork = Clockwork(installation)
+        megabytes, percent = clockwork.idle(idle, max(5.0, 20 * scale))
+        progress(f"{due:,} runs due at once")
+        seconds = clockwork.due_at_once(due, within=max(4.0, 15 * scale))
+    stored = f"{idle:,} deployments"
+    return [
+        Figure(name="scheduler between instants, of one core", value=percent, unit="%", at_most=1, note=stored),
+        Figure(name="Redis for idle deployments", value=megabytes, unit="MB", at_most=150 * scale, note=stored),
+        Figure(name=f"{due:,} runs due at once, until all are queued", value=seconds, unit="s", at_most=2),
+    ]
 
 
 def command_figures(scale: float) -> list[Figure]:
