@@ -99,8 +99,10 @@ class Link:
             wake.acquire()
 
     def _leave(self) -> None:
-        self.open = False
-        os.close(self.fd)
+        # A child of a child has left already, and may have a file of its own under this number.
+        if self.open:
+            self.open = False
+            os.close(self.fd)
 
 
 def die() -> None:
