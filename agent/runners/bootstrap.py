@@ -29,10 +29,10 @@ s = m["_frozen_importlib_external"].spec_from_file_location("orchestrator", o + 
 m["orchestrator"] = m["_frozen_importlib"].module_from_spec(s)
 s.loader.exec_module(m["orchestrator"])
 """
-RUN = "from orchestrator.process.child import main; main({descriptors})\n"
+RUN = "from orchestrator.process.{entry} import main; main({descriptors})\n"
 
 
-def command(interpreter: str | None, descriptors: tuple[int, ...]) -> list[str]:
-    """What is run; `interpreter` None is the agent's own."""
-    run = LINES.format(folder=FOLDER) + RUN.format(descriptors=", ".join(map(str, descriptors)))
+def command(interpreter: str | None, descriptors: tuple[int, ...], *, entry: str = "child") -> list[str]:
+    """What is run; `interpreter` None is the agent's own, `entry` a module of `orchestrator.process`."""
+    run = LINES.format(folder=FOLDER) + RUN.format(entry=entry, descriptors=", ".join(map(str, descriptors)))
     return [sys.executable, "-P", "-c", run] if interpreter is None else [interpreter, "-c", run]

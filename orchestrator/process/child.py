@@ -20,18 +20,29 @@ if TYPE_CHECKING:
 def main(fd: int, life: int = -1) -> None:
     """The whole life of a flow's process; never returns."""
     link = Link(fd)
-    link.send("hello", {"version": frames.VERSION, "pid": os.getpid()})
+    greet(link)
     if life >= 0:
         from orchestrator.process import life_pipe
 
         life_pipe.hold(life)
     from orchestrator.process import execution
 
-    link.send("result", execution.outcome(link, _await_go(link)))
+    start = await_go(link)
+    result = execution.outcome(link, start)
+    if start.get("learn"):
+        from orchestrator.process import learning
+
+        learning.tell(link, start, result)
+    link.send("result", result)
     os._exit(0)
 
 
-def _await_go(link: Link) -> "Start":
+def greet(link: Link) -> None:
+    """Say that this process is there."""
+    link.send("hello", {"version": frames.VERSION, "pid": os.getpid()})
+
+
+def await_go(link: Link) -> "Start":
     """The start order, once the agent says go; a superseded process ends here without touching user code."""
     start: Start | None = None
     while True:

@@ -9,6 +9,7 @@ loading may take is the business of whoever started it.
 import json
 import os
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -18,10 +19,13 @@ from orchestrator.deployments.doubled_keys import refuse_doubled_keys
 from orchestrator.deployments.recorded import recorded, warnings
 from orchestrator.deployments.source_text import LARGEST_FILE
 from orchestrator.errors import HeadgateError, InvalidDeployment, InvalidFlowFile
+from orchestrator.process.learning import is_foreign
 from orchestrator.process.load_errors import explained
 from orchestrator.schedules import CronSchedule
 
 MOST_SPECS = 1000
+WORTH_SECONDS = 0.3
+"""From how long a file takes to be loaded it is said that warm runs need not wait for that."""
 
 
 def main(fd: int, path: str) -> None:
@@ -54,7 +58,9 @@ def answered(path: str) -> dict[str, Any]:
     try:
         with open(path, "rb") as file:
             refuse_doubled_keys(file.read(LARGEST_FILE), path)
+        there, began = frozenset(sys.modules), time.monotonic()
         with Collection() as declared, flow_file.loaded(path, folder) as names:
+            pays = worth(time.monotonic() - began, there, folder)
             own = [spec for spec in declared if spec.origin.path == path]
             if not own:
                 raise nothing_declared(path, names, declared)
@@ -63,9 +69,26 @@ def answered(path: str) -> dict[str, Any]:
             specs = [located(spec) for spec in own]
             refuse_doubles(own, specs)
             notes = [note for spec in own for note in warnings(spec)]
+            notes += [f"{spec.name}: {pays}" for spec in own if pays and not is_warm(spec)]
             return {"specs": specs, "warnings": [*notes, *others(path, declared)]}
     except BaseException as error:  # a KeyboardInterrupt is the file's own: Ctrl-C does not reach this session
         return {"error": explained(error, path)}
+
+
+def worth(seconds: float, there: frozenset[str], folder: str) -> str:
+    """The sentence on what warm runs would save; empty when that is little, or the time is the user's own code's."""
+    loaded = [getattr(module, "__file__", None) for name, module in list(sys.modules.items()) if name not in there]
+    if seconds < WORTH_SECONDS or not any(isinstance(file, str) and is_foreign(file, folder) for file in loaded):
+        return ""
+    return (
+        f"loading its file took {seconds:.1f} s, as it does in every run: with SubprocessFlowRunner(warm=True) agents "
+        "keep the installed packages loaded"
+    )
+
+
+def is_warm(spec: DeploymentSpec) -> bool:
+    """Whether its runs are forked already."""
+    return spec.flow_runner is not None and spec.flow_runner.warm
 
 
 def located(spec: DeploymentSpec) -> dict[str, Any]:

@@ -69,7 +69,9 @@ class FrameStream(io.BufferedIOBase):
 
 
 def redirect(link: Link) -> None:
-    """Put frame streams in the place of sys.stdout and sys.stderr."""
+    """Put frame streams in the place of sys.stdout and sys.stderr, unless they are there already."""
+    if getattr(getattr(sys.stdout, "buffer", None), "_link", None) is link:
+        return
     for number, name in ((1, "stdout"), (2, "stderr")):
         buffer: Any = FrameStream(link, number)
         errors = "strict" if number == 1 else "backslashreplace"
