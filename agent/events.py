@@ -47,9 +47,9 @@ def few_descriptors(*, granted: int, needed: int) -> None:
     _log().warning("too few open files allowed for --limit runs; raise `ulimit -n`", granted=granted, needed=needed)
 
 
-def launched(*, run: str, name: str, deployment: str, attempt: int, pid: int) -> None:
-    """The process of a run was started."""
-    _log().info("run launched", run=run, name=name, deployment=deployment, attempt=attempt, pid=pid)
+def launched(*, run: str, name: str, deployment: str, attempt: int, pid: int, **more: bool) -> None:
+    """The process of a run was started; of a warm deployment, `warm` says whether it was forked."""
+    _log().info("run launched", run=run, name=name, deployment=deployment, attempt=attempt, pid=pid, **more)
 
 
 def not_launched(*, run: str, deployment: str, reason: str) -> None:
@@ -150,6 +150,26 @@ def prepared(*, what: str, seconds: float, failed: str) -> None:
         _log().warning("not prepared", what=what, seconds=seconds, reason=failed)
     else:
         _log().info("prepared", what=what, seconds=seconds)
+
+
+def template_ready(*, deployment: str, number: int, seconds: float, mebibytes: int) -> None:
+    """Runs of a warm deployment are forked from now on."""
+    _log().info("template ready", deployment=deployment, number=number, seconds=seconds, mebibytes=mebibytes)
+
+
+def template_ended(*, deployment: str, number: int, reason: str) -> None:
+    """The process that runs were forked from is gone."""
+    _log().info("template ended", deployment=deployment, number=number, reason=reason)
+
+
+def left_out(*, deployment: str, package: str, reason: str) -> None:
+    """Runs of a warm deployment import a package themselves, since no template can hold it."""
+    _log().warning("package left out of the template", deployment=deployment, package=package, reason=reason)
+
+
+def not_warm(*, deployment: str, reason: str) -> None:
+    """Runs of a warm deployment start cold."""
+    _log().warning("warm deployment starts cold", deployment=deployment, reason=reason)
 
 
 def workrooms_unusable(*, path: str, cause: str) -> None:

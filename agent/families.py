@@ -50,11 +50,15 @@ class Families:
         # What was there before the first run is not of any run.
         self._spared = set(own_children())
 
-    def add(self, run_id: str, pid: int, brand: Brand | None = None) -> None:
-        """Note the first process of a run, and its brand."""
+    def add(self, run_id: str, pid: int, brand: Brand | None = None, *, lasting: bool = False) -> None:
+        """Note the first process of a run, and its brand.
+
+        What is `lasting` is no run, and nobody's process is kept for it: of its own are those that bear its brand.
+        """
         self._run_of[pid] = run_id
         self._first[run_id] = pid
-        self._sessions[run_id] = pid
+        if not lasting:
+            self._sessions[run_id] = pid
         if brand is not None:
             self._branded[brand] = run_id
 

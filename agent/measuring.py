@@ -1,6 +1,7 @@
 """What processes use: memory, CPU time and their number, as the kernel tells."""
 
 import os
+import resource
 from collections.abc import Iterable
 
 from agent.runners.limits import Use
@@ -9,6 +10,9 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 TICKS = os.sysconf("SC_CLK_TCK")
 TIMES, RESIDENT = slice(11, 15), 21
 """Places in /proc/<pid>/stat after the name: own time and that of children waited for; pages."""
+
+INEXACT = 1.125
+"""The kernel counts pages in batches: by how much two of its peaks of the same memory may differ."""
 
 
 def use_of(pids: Iterable[int], *, most_bytes: int | None = None) -> Use:
@@ -31,6 +35,21 @@ def use_of(pids: Iterable[int], *, most_bytes: int | None = None) -> Use:
     if most_bytes is not None and memory > most_bytes and count > 1:
         memory = sum(map(own_share, there))
     return Use(memory_bytes=memory, cpu_seconds=ticks / TICKS, processes=count)
+
+
+def memory_bytes() -> int:
+    """The memory of this machine."""
+    return os.sysconf("SC_PHYS_PAGES") * PAGE
+
+
+def own_peak(told_kb: int, seen_kb: int) -> int:
+    """The most memory that a run's process had, in KiB.
+
+    A process that is started carries the peak of the one that started it, until it has more itself: where the kernel
+    tells hardly more than that, what was seen of it shortly before its end is nearer.
+    """
+    inherited = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return seen_kb if seen_kb and told_kb <= inherited * INEXACT else told_kb
 
 
 def own_share(pid: int) -> int:

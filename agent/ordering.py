@@ -89,6 +89,7 @@ def order_of(claim: Claim, spec: Spec | None, site: Site, *, keep_when_cut: bool
                 timeout_seconds=spec.get("timeout_seconds"),
             ),
             limits=limits_of(spec),
+            warm=spec.get("warm") is True,
             keep_when_cut=keep_when_cut,
             limit=limit_of(record),
         )

@@ -55,6 +55,8 @@ class Order:
     """When it was claimed, by Redis' clock."""
     links: str | None = None
     """The folder whose entries its private working folder links to; None when it has no folder of its own."""
+    warm: bool = False
+    """Its runs are forked from a process that has imported what they need, once there is one."""
     problem: NotLaunched | None = None
     """What stands against a launch on this machine, found by looking at its files."""
 

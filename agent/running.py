@@ -37,7 +37,14 @@ class Running:
         self.pump.send(frame(kind, body))
 
 
-def connect(loop: Loop, outbox: Outbox, order: Order, launched: Launched, tell: Callable[[Message], None]) -> Running:
+def connect(
+    loop: Loop,
+    outbox: Outbox,
+    order: Order,
+    launched: Launched,
+    tell: Callable[[Message], None],
+    hear_modules: Callable[[str, Any], None],
+) -> Running:
     """Listen to a run's process: its lines and tasks go to the outbox, what decides about the run is told."""
     log = outbox.open(order.run_id, order.ref.token, order.attempt)
     run_id = order.run_id
@@ -50,6 +57,8 @@ def connect(loop: Loop, outbox: Outbox, order: Order, launched: Launched, tell: 
             task = task_record(body, order.attempt, tasks.get(str(body["id"])))
             tasks[task.id] = task
             outbox.note_task(log, task)
+        elif kind == "modules":
+            hear_modules(run_id, body["names"])
         elif kind == "result":
             running.peak_kb = peak_kb(launched.pid)
             tell(ResultCame(run_id, result_of(body)))

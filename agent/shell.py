@@ -1,7 +1,6 @@
 """Performs what `agent.supervision` decides and tells it what happens: the one place where decisions meet the world."""
 
 import os
-import resource
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -35,33 +34,27 @@ from agent.actions import (
     Tidy,
 )
 from agent.calls import Calls
-from agent.errors import LaunchFailed, NotLaunched
 from agent.families import Ended, Families
 from agent.kernel import DeadManTimer, boot_time
+from agent.launching import WARNING, Launching
 from agent.logs.backlog import Progress
 from agent.logs.outbox import Outbox
 from agent.logs.spool import Spool
 from agent.loop import Loop, Mailbox
-from agent.measuring import use_of
-from agent.messages import EndLevel, Exited, LaunchRefused, LogsShipped, Measured, Message, TimerDue, TreeGone
+from agent.measuring import own_peak, use_of
+from agent.messages import EndLevel, Exited, LogsShipped, Measured, Message, TimerDue, TreeGone
 from agent.needs import Providers
-from agent.orders import Order
 from agent.renewals import Renewals
 from agent.runners.memory import OomCounter
 from agent.runners.outcome import Exit
 from agent.runners.run_groups import RunGroups
-from agent.runners.subprocess_runner import SubprocessRunner, start_frame
-from agent.running import Running, connect
+from agent.runners.subprocess_runner import SubprocessRunner
+from agent.running import Running
 from agent.supervision import Supervision
 from agent.workrooms import Workrooms
 from agent.workshop import Workshop
-from orchestrator.process.frames import WireError
 from orchestrator.store.run_logs import AGENT, LogRecord
 from queues.claims import Outcome
-
-WARNING = 30
-INEXACT = 1.125
-"""The kernel counts pages in batches: by how much two of its peaks of the same memory may differ."""
 
 RECHECK_SECONDS = 0.01
 """How often a tree that is being killed is looked at."""
@@ -86,16 +79,6 @@ class Hands:
     """What a process that prepares something is told about this agent."""
 
 
-def own_peak(told_kb: int, seen_kb: int) -> int:
-    """The most memory that a run's process had, in KiB.
-
-    A process that is started carries the peak of the one that started it, until it has more itself: where the kernel
-    tells hardly more than that, what was seen of it shortly before its end is nearer.
-    """
-    inherited = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return seen_kb if seen_kb and told_kb <= inherited * INEXACT else told_kb
-
-
 class Shell:
     """One supervisor's hands and ears."""
 
@@ -114,6 +97,15 @@ class Shell:
             put=hands.spool.spooling.put,
             on_shipped=lambda run_id: self.tell(LogsShipped(run_id)),
             on_full=self._read_or_not,
+        )
+        self._launching = Launching(
+            hands.loop,
+            hands.runner,
+            self._families,
+            groups=hands.groups,
+            outbox=self.outbox,
+            begun=self._begun,
+            tell=self.tell,
         )
         hands.loop.watch(hands.mailbox.fd, lambda _: self._collect())
 
@@ -145,6 +137,7 @@ class Shell:
         self._level = level
         say = events.draining if level is EndLevel.DRAIN else events.stopping
         say(runs=len(self._running))
+        self._launching.nursery.stop()
 
     def _collect(self) -> None:
         for message in self.hands.mailbox.collect():
@@ -174,7 +167,7 @@ class Shell:
             case SetDeadMan(at=float(at)):
                 self.hands.dead_man.set(at)
             case Launch(order=order):
-                self._launch(order)
+                self._launching.launch(order)
             case Prepare(need=need):
                 self._workshop.start(need)
             case StopPreparing():
@@ -188,6 +181,8 @@ class Shell:
 
     def _perform_on_run(self, action: Any) -> None:
         run_id: str = action.run_id
+        # What is to be done to a run needs a process that it can be done to.
+        self._launching.nursery.give_up(run_id)
         running = self._running.get(run_id)
         if running is None:
             return
@@ -212,6 +207,7 @@ class Shell:
                 self.outbox.hurry(running.log)
             case Forget():
                 del self._running[run_id]
+                self._launching.nursery.forget(run_id)
                 os.close(running.life)
                 self.outbox.close(running.log)
                 if running.order.links is not None:
@@ -233,34 +229,11 @@ class Shell:
         last = f"{running.log.attempt}-{running.log.last_number}"
         return replace(deliver, delivery=replace(said, fields={**said.fields, "last_line": last}))
 
-    def _launch(self, order: Order) -> None:
-        try:
-            first = start_frame(order)
-            launched = self.hands.runner.launch(order)
-        except (WireError, TypeError) as error:
-            self._refuse(order, LaunchFailed(f"its parameters can not be sent to its process: {error}"))
-        except NotLaunched as error:
-            self._refuse(order, error)
-        else:
-            self._families.add(order.run_id, launched.pid, launched.brand)
-            self.hands.groups.place(order.run_id, launched.pid, order.limits)
-            running = connect(self.hands.loop, self.outbox, order, launched, self.tell)
-            self._running[order.run_id] = running
-            running.pump.send(first)
-            events.launched(
-                run=order.run_id,
-                name=order.run_name,
-                deployment=order.deployment,
-                attempt=order.attempt,
-                pid=launched.pid,
-            )
-
-    def _refuse(self, order: Order, error: NotLaunched) -> None:
-        events.not_launched(run=order.run_id, deployment=order.deployment, reason=str(error))
-        self.tell(LaunchRefused(order.run_id, error))
+    def _begun(self, running: Running) -> None:
+        self._running[running.order.run_id] = running
 
     def _on_ended(self, ended: Ended) -> None:
-        if self._workshop.heard_end(ended):
+        if self._workshop.heard_end(ended) or self._launching.nursery.heard_end(ended):
             return
         running = self._running[ended.run_id]
         # What it said last comes before that it is gone.

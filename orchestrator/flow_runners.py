@@ -75,13 +75,14 @@ class ResourceLimits:
 
 
 class SubprocessFlowRunner:
-    """Each run in a fresh interpreter of its own.
+    """Each run in a process of its own: a fresh interpreter, or (`warm`) a fork of one that has imported what it needs.
 
     `env`: variables added to the run's environment. `virtualenv` (folder), `condaenv` (name or folder) or `python`
     (executable), at most one: which interpreter; default is the agent's own. `working_dir`: default is the folder of
     the flow's file. `limits`: what a run may use, as ResourceLimits. `requirements`: lines as pip reads them, or a file
     of them (relative to the deployment file, read when it is deployed); the agent makes an environment with them, once,
-    from `python` if that is given. `warm` needs a later version.
+    from `python` if that is given. `warm`: the agent keeps a process that has imported the installed packages which the
+    last cold run needed, and forks it for each run; the user's own modules are imported anew in each.
     """
 
     def __init__(
@@ -95,15 +96,15 @@ class SubprocessFlowRunner:
         limits: "ResourceLimits | None" = None,
         requirements: "Sequence[str] | str | os.PathLike[str] | None" = None,
     ) -> None:
-        if warm:
-            _refuse("warm", "warm=True is not available in this version: it comes with a later one", "leave it out")
         self.env = _checked_env(env)
         self.virtualenv = _checked_path("virtualenv", virtualenv)
         self.condaenv = _checked_path("condaenv", condaenv)
         self.python = _checked_path("python", python)
         self.working_dir = _checked_path("working_dir", working_dir)
         self.limits = _checked_limits(limits)
-        self.warm = False
+        if not isinstance(warm, bool):
+            _refuse("warm", f"expected flow_runner.warm to be True or False, got {warm!r:.80}", "write warm=True")
+        self.warm = warm
         given = [name for name in ("virtualenv", "condaenv", "python") if getattr(self, name) is not None]
         if len(given) > 1:
             _refuse(given[1], f"expected one of virtualenv, condaenv and python, got {' and '.join(given)}", "keep one")
@@ -126,6 +127,8 @@ class SubprocessFlowRunner:
             made["limits"] = self.limits.to_dict()
         if self.requirements:
             made["requirements"] = self.requirements
+        if self.warm:
+            made["warm"] = True
         return made
 
     def __repr__(self) -> str:

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 PER_RUN = 6
 OWN = 64
+TEMPLATES = 5 * 16
 
 
 class DescriptorLimit:
@@ -16,7 +17,7 @@ class DescriptorLimit:
     def __init__(self, runs: int) -> None:
         self._before = resource.getrlimit(resource.RLIMIT_NOFILE)
         soft, hard = self._before
-        self.needed = OWN + PER_RUN * runs
+        self.needed = OWN + TEMPLATES + PER_RUN * runs
         self.granted = soft
         if soft != resource.RLIM_INFINITY and soft < self.needed:
             self.granted = self.needed if hard == resource.RLIM_INFINITY else min(self.needed, hard)

@@ -46,6 +46,8 @@ class Launched:
     life: int
     stdout: int
     stderr: int
+    warm: bool = False
+    """Whether it was forked from a template."""
 
 
 class SubprocessRunner:
@@ -68,20 +70,36 @@ class SubprocessRunner:
         """
         if order.problem is not None:
             raise order.problem
-        marks = {**self._marks(order.run_id), SDK_VARIABLE: FOLDER}
-        launched = self._launch(command(order.interpreter, (SOCKET, LIFE)), environment(self._base, order, marks))
+        launched = self.start(command(order.interpreter, (SOCKET, LIFE)), self.variables(order))
         apply(launched.pid, order.limits)
         return launched
 
+    def variables(self, order: Order) -> dict[str, str]:
+        """All variables of a run's process."""
+        marks = {**self._marks(order.run_id), SDK_VARIABLE: FOLDER}
+        return environment(self._base, order, marks)
+
     def launch_preparing(self, name: str) -> Launched:
         """Start a process that brings something here, under a name that is no run's (`agent.preparing`)."""
-        return self._launch([sys.executable, "-P", "-c", PREPARING], self._preparing | self._marks(name))
+        return self.start([sys.executable, "-P", "-c", PREPARING], self._preparing | self._marks(name))
+
+    def descriptors(self) -> "Descriptors":
+        """What connects the agent with one more child; raises NotOnThisMachine."""
+        return Descriptors(self._pipe_bytes)
+
+    def brand(self, pid: int) -> Brand:
+        """Brand the first process of one more run."""
+        self._launches += 1
+        brand = self._mark.brand(self._launches)
+        brand.put(pid)
+        return brand
 
     def _marks(self, name: str) -> dict[str, str]:
         return {AGENT_VARIABLE: str(self._mark), RUN_VARIABLE: name}
 
-    def _launch(self, words: list[str], variables: Mapping[str, str]) -> Launched:
-        made = Descriptors(self._pipe_bytes)
+    def start(self, words: list[str], variables: Mapping[str, str]) -> Launched:
+        """Start a process with its descriptors and its brand; raises NotLaunched."""
+        made = self.descriptors()
         try:
             pid = self._spawn(words, variables, made.theirs)
         except NotLaunched:
@@ -89,9 +107,7 @@ class SubprocessRunner:
             raise
         finally:
             close_all(made.theirs)
-        self._launches += 1
-        brand = self._mark.brand(self._launches)
-        brand.put(pid)
+        brand = self.brand(pid)
         self.descriptor_limit.put_back(pid)
         ours = made.ours
         return Launched(pid=pid, brand=brand, channel=ours[SOCKET], life=ours[LIFE], stdout=ours[1], stderr=ours[2])
@@ -164,11 +180,12 @@ def above(fd: int) -> int:
     return moved
 
 
-def start_frame(order: Order) -> bytes:
-    """The first thing a run's process is told."""
+def start_frame(order: Order, *, learn: bool = False) -> bytes:
+    """The first thing a run's process is told; with `learn` it tells at its end what it had imported."""
     return frame(
         "start",
         {
+            **({"learn": True} if learn else {}),
             "version": VERSION,
             "run_id": order.run_id,
             "run_name": order.run_name,

@@ -26,6 +26,12 @@ def test_it_records_its_fields_with_paths_expanded() -> None:
     assert SubprocessFlowRunner() == SubprocessFlowRunner()
 
 
+def test_warm_is_recorded_only_where_it_is_asked_for() -> None:
+    assert "warm" not in SubprocessFlowRunner(warm=False).to_dict()
+    assert SubprocessFlowRunner(warm=True).to_dict()["warm"] is True
+    assert repr(SubprocessFlowRunner(warm=True)) == "SubprocessFlowRunner(warm=True)"
+
+
 def test_requirements_are_recorded_only_where_there_are_some() -> None:
     assert "requirements" not in SubprocessFlowRunner(requirements=[]).to_dict()
     assert SubprocessFlowRunner(requirements=("a", "b"), python="p").to_dict()["requirements"] == ["a", "b"]
@@ -35,7 +41,7 @@ def test_requirements_are_recorded_only_where_there_are_some() -> None:
 @pytest.mark.parametrize(
     ("fields", "field", "message"),
     [
-        ({"warm": True}, "warm", "warm=True is not available in this version"),
+        ({"warm": "yes"}, "warm", "warm to be True or False"),
         ({"virtualenv": "a", "python": "b"}, "python", "one of virtualenv, condaenv and python"),
         ({"env": ["A=1"]}, "env", "a dict of texts"),
         ({"env": {"A": 1}}, "env.A", "flow_runner.env.A to be text"),

@@ -87,7 +87,7 @@ DeploymentSpec(
     flow=main,
     name="model_training",
     schedule=IntervalSchedule(interval=timedelta(minutes=5)),
-    flow_runner=SubprocessFlowRunner(),
+    flow_runner=SubprocessFlowRunner(warm=True),
     tags=["ml"],
     work_queue="ml",
     source="path",  # trips and models stand beside this file: its runs read and write them there
