@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lifecycle.warm_site import WarmSite
 from tests.lifecycle.worksite import Site
 from tests.support.redis_server import RedisServer
 
@@ -15,6 +16,16 @@ from tests.support.redis_server import RedisServer
 def site(own_redis: RedisServer, tmp_path: Path) -> Iterator[Site]:
     """A Redis of its own, a folder for flows, agents on demand."""
     made = Site(own_redis, tmp_path)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def warm_site(own_redis: RedisServer, tmp_path: Path) -> Iterator[WarmSite]:
+    """The same, with warm deployments."""
+    made = WarmSite(own_redis, tmp_path)
     try:
         yield made
     finally:

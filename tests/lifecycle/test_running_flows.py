@@ -1,13 +1,26 @@
-"""Flows under a real agent: what they return, print, and break."""
+"""Flows under a real agent, cold and warm: what they return, print, and break."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from queues.states import State
+from tests.lifecycle.warm_site import WarmSite
 from tests.lifecycle.worksite import Site, processes_of
+from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_until
+
+
+@pytest.fixture(params=[Site, WarmSite], ids=["cold", "warm"])
+def site(request: pytest.FixtureRequest, own_redis: RedisServer, tmp_path: Path) -> Iterator[Site]:
+    """Both ways to launch: every test here is about both."""
+    made: Site = request.param(own_redis, tmp_path)
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 def test_a_flow_returns_its_value_and_its_lines(site: Site) -> None:
@@ -46,7 +59,7 @@ def test_many_short_runs_never_exceed_the_queues_limit_and_start_in_order(site: 
     for name in ("a1", "a2"):
         site.agent(name, queues=("ml",), limit=4)
     runs = [site.submit(parameters=[{"number": number}])[0] for number in range(60)]
-    wait_until(lambda: site.store.scripts.redis.zcard(site.store.keys.state("COMPLETED")) == len(runs), 30)
+    wait_until(lambda: all(site.run(run_id).state == State.COMPLETED for run_id in runs), 30)
     level = peak = 0
     for line in sorted(site.notes("spans"), key=lambda line: int(line.split()[0])):
         level += int(line.split()[1])
