@@ -25,6 +25,7 @@ MARK = Mark.of_this_process("install", "a1")
 RUNNER = SubprocessRunner(MARK, os.environ, host="h1", limit=4)
 WARM = WarmRunner(RUNNER)
 RUN_ID = "5f1f6d0e-52cb-4b86-9d5a-000000000001"
+SHADOWED = ("json", "types", "re", "enum", "ctypes", "traceback", "logging", "asyncio")
 TEXT = """
 import os, sys
 from orchestrator import flow
@@ -66,7 +67,7 @@ def template(order: Order) -> Iterator[Template]:
     made = WARM.start(order)
     frames = Frames(made.launched.channel)
     frames.until("hello")
-    os.write(made.launched.channel, frame("preload", {"names": ["decimal"], "left_out": []}))
+    os.write(made.launched.channel, frame("preload", {"names": ["decimal", *SHADOWED], "left_out": []}))
     frames.until("ready")
     yield made
     os.close(made.launched.life)
@@ -163,6 +164,21 @@ def test_what_says_hello_and_is_no_fork_of_the_template_is_not_believed(template
     for fd in ours.values():
         os.close(fd)
     assert os.waitpid(pid, 0)[0] == pid, "it ends when its socket closes: nothing of the user's has been loaded"
+
+
+@pytest.mark.parametrize("name", SHADOWED)
+def test_a_users_own_module_is_his_although_a_preloaded_one_has_its_name(
+    template: Template, order: Order, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / f"{name}.py").write_text("WHOSE = 'mine'\n")
+    text = f"from orchestrator import flow, get_run_logger\nimport {name}\n@flow\ndef main():\n"
+    Path(order.path).write_text(f"{text}    get_run_logger().info('seen')\n    return [{name}.WHOSE]\n")
+    launched = fork(template, order)
+    os.write(launched.channel, start_frame(order) + frame("go", {}))
+    assert Frames(launched.channel).until("result")["value"] == b'["mine"]'
+    assert os.waitpid(launched.pid, 0)[1] == 0
+    for fd in (launched.life, launched.channel, launched.stdout, launched.stderr):
+        os.close(fd)
 
 
 def test_keys_differ_by_what_a_template_depends_on(order: Order) -> None:

@@ -58,6 +58,26 @@ def main():
     assert "forked logging" in child.errors()
 
 
+def test_a_child_of_a_forked_child_keeps_a_file_under_the_number_of_the_flows_socket(tmp_path: Path) -> None:
+    body = """
+import os
+from orchestrator.sdk import context
+@flow
+def main():
+    number = context.reporter()._link.fd
+    if os.fork() == 0:
+        os.dup2(1, number)
+        if os.fork() == 0:
+            os.write(number, b"kept\\n")
+            os._exit(0)
+        os.wait()
+        os._exit(0)
+    os.wait()
+"""
+    result, child = run_flow(write_flow(tmp_path, body))
+    assert result["state"] == "COMPLETED" and child.printed() == "kept\n"
+
+
 def test_multiprocessing_by_fork_and_by_spawn_prints_and_answers(tmp_path: Path) -> None:
     body = """
 import multiprocessing
