@@ -34,9 +34,11 @@ class Census:
 
     def found(self) -> str | None:
         """What is there now that a fork would lose or share, in words; None when nothing is."""
-        threads = len(os.listdir("/proc/self/task")) - 1
+        threads = [number for number in os.listdir("/proc/self/task") if number != str(os.getpid())]
         if threads:
-            return f"leaves {threads} thread{'s' if threads > 1 else ''} running when it is imported"
+            names = ", ".join(sorted({_thread_name(number) for number in threads}))
+            count = f"{len(threads)} thread{'s' if len(threads) > 1 else ''}"
+            return f"leaves {count} running when it is imported ({names})"
         for number, target in _descriptors().items():
             if self._descriptors.get(number) != target and target not in _HARMLESS:
                 return f"leaves {_named(target)} open when it is imported"
@@ -80,6 +82,14 @@ def _forget_exits() -> None:
     for module, function in (("logging", "shutdown"), ("multiprocessing.util", "_exit_function")):
         if module in sys.modules:
             atexit.register(getattr(sys.modules[module], function))
+
+
+def _thread_name(number: str) -> str:
+    try:
+        with open(f"/proc/self/task/{number}/comm") as file:
+            return file.read().strip()
+    except OSError:
+        return "gone"
 
 
 def _descriptors() -> dict[int, str]:

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
     Restore = list[tuple[Callable[[int], Any], int]]
 
-VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+# The allocator of pyarrow, which pandas imports, gives memory back in a thread of its own unless it is told not to.
+ALLOCATOR, NO_THREAD = "JE_ARROW_MALLOC_CONF", "background_thread:false"
+VARIABLES = (*POOLS, ALLOCATOR)
 
 _OPENBLAS = ("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS")
 _OPENMP = ("OMP_NUM_THREADS",)
@@ -34,7 +37,8 @@ class OneThread:
 
     def __enter__(self) -> "OneThread":
         self._before = {name: os.environ.get(name) for name in VARIABLES}
-        os.environ.update(dict.fromkeys(VARIABLES, "1"))
+        os.environ.update(dict.fromkeys(POOLS, "1"))
+        os.environ[ALLOCATOR] = ",".join(filter(None, (self._before[ALLOCATOR], NO_THREAD)))
         return self
 
     def __exit__(self, *_: object) -> None:

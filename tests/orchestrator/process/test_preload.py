@@ -67,12 +67,12 @@ def test_what_was_to_be_done_at_the_end_of_the_process_is_not_done_by_its_forks(
 @pytest.mark.parametrize(
     ("file", "folder", "expected"),
     [
-        ("/srv/venv/lib/python3.11/site-packages/numpy/__init__.py", "/home/flows", True),
-        ("/home/flows/.venv/lib/python3.11/site-packages/numpy/__init__.py", "/home/flows", True),
-        ("/home/flows/model.py", "/home/flows", False),
-        ("/home/other/model.py", "/home/flows", False),
+        ("/srv/venv/lib/python3.11/site-packages/numpy/__init__.py", "/flows", True),
+        ("/flows/.venv/lib/python3.11/site-packages/numpy/__init__.py", "/flows", True),
+        ("/flows/model.py", "/flows", False),
+        ("/other/model.py", "/flows", False),
         ("/srv/lib/site-packages/theirs/flow.py", "/srv/lib/site-packages/theirs", False),
-        (json.__file__, "/home/flows", True),
+        (json.__file__, "/flows", True),
     ],
 )
 def test_what_is_installed_is_told_from_what_is_the_users_own(file: str, folder: str, expected: bool) -> None:
