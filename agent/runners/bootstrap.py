@@ -24,15 +24,40 @@ if sys.version_info < (3, 11):
 if sys.path[:1] == [""]: del sys.path[0]
 m, o = sys.modules, {folder!r}
 for n in [n for n in m if n.partition(".")[0] == "orchestrator"]: del m[n]
-s = m["_frozen_importlib_external"].spec_from_file_location("orchestrator", o + "/__init__.py",
-    submodule_search_locations=[o])
-m["orchestrator"] = m["_frozen_importlib"].module_from_spec(s)
-s.loader.exec_module(m["orchestrator"])
+e, g = m["_frozen_importlib_external"], None
+"""
+PACKED = """\
+import marshal, os
+p = os.pread({fd}, {size}, 0)
+os.close({fd})
+if p[:4] == e.MAGIC_NUMBER:
+    i, p = marshal.loads(p[4:])
+    g = {{"__name__": "orchestrator.process.packed"}}
+    exec(i, g)
+    g["load"](p)
+"""
+FROM_FILES = """\
+if g is None:
+    s = e.spec_from_file_location("orchestrator", o + "/__init__.py", submodule_search_locations=[o])
+    m["orchestrator"] = m["_frozen_importlib"].module_from_spec(s)
+    s.loader.exec_module(m["orchestrator"])
 """
 RUN = "from orchestrator.process.{entry} import main; main({descriptors})\n"
 
 
-def command(interpreter: str | None, descriptors: tuple[int, ...], *, entry: str = "child") -> list[str]:
-    """What is run; `interpreter` None is the agent's own, `entry` a module of `orchestrator.process`."""
-    run = LINES.format(folder=FOLDER) + RUN.format(entry=entry, descriptors=", ".join(map(str, descriptors)))
+def command(
+    interpreter: str | None,
+    descriptors: tuple[int, ...],
+    *,
+    entry: str = "child",
+    pack: tuple[int, int] | None = None,
+) -> list[str]:
+    """What is run; `interpreter` None is the agent's own, `entry` a module of `orchestrator.process`.
+
+    `pack` is the descriptor under which the process has our modules (`agent.runners.pack`), and their bytes.
+    """
+    run = LINES.format(folder=FOLDER)
+    if pack is not None:
+        run += PACKED.format(fd=pack[0], size=pack[1])
+    run += FROM_FILES + RUN.format(entry=entry, descriptors=", ".join(map(str, descriptors)))
     return [sys.executable, "-P", "-c", run] if interpreter is None else [interpreter, "-c", run]

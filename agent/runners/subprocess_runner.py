@@ -1,9 +1,10 @@
 """Starts the process of a run: a fresh interpreter in a session of its own, at the cost of a bare `posix_spawn`.
 
 What the process inherits: descriptor 1 and 2 (pipes to the agent), 3 (the socket it talks to the agent over), 4 (the
-read end of its life pipe). Only the supervisor holds the write end: should it die, however that happens, the kernel
-sends SIGKILL to the run's process group (the child asks for that before it loads anything else). Everything else of the
-agent is closed on exec. The working directory is entered by the child itself: `posix_spawn` has none to give.
+read end of its life pipe), and 5 until it has read it (our modules: `agent.runners.pack`). Only the supervisor holds
+the write end of the life pipe: should it die, however that happens, the kernel sends SIGKILL to the run's process group
+(the child asks for that before it runs anything of the user's). Everything else of the agent is closed on exec. The
+working directory is entered by the child itself: `posix_spawn` has none to give.
 """
 
 import fcntl
@@ -14,6 +15,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from agent.brands import Brand
 from agent.environments.stand_in import SDK_VARIABLE
@@ -24,9 +26,10 @@ from agent.runners.bootstrap import FOLDER, command
 from agent.runners.descriptor_limit import DescriptorLimit
 from agent.runners.environment import base_environment, environment, preparing_environment
 from agent.runners.limiting import apply
+from agent.runners.pack import Pack
 from orchestrator.process.frames import VERSION, frame
 
-SOCKET, LIFE = 3, 4
+SOCKET, LIFE, PACK = 3, 4, 5
 PREPARING = f"import gc; gc.disable(); from agent.preparing import main; main({SOCKET}, {LIFE})"
 PIPE_BYTES = 1 << 20
 DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGUSR1)
@@ -60,6 +63,7 @@ class SubprocessRunner:
         self._preparing = preparing_environment(own)
         self._host = host
         self.descriptor_limit = DescriptorLimit(limit)
+        self._pack = Pack(above=PACK)
         self._pipe_bytes = max(1 << 16, min(PIPE_BYTES, PIPE_BUDGET // (2 * limit)))
 
     def launch(self, order: Order) -> Launched:
@@ -70,9 +74,14 @@ class SubprocessRunner:
         """
         if order.problem is not None:
             raise order.problem
-        launched = self.start(command(order.interpreter, (SOCKET, LIFE)), self.variables(order))
+        launched = self.start_packed(order.interpreter, "child", self.variables(order))
         apply(launched.pid, order.limits)
         return launched
+
+    def start_packed(self, interpreter: str | None, entry: str, variables: Mapping[str, str]) -> Launched:
+        """Start a process that has our modules in its hands (`agent.runners.bootstrap`); raises NotLaunched."""
+        words = command(interpreter, (SOCKET, LIFE), entry=entry, pack=(PACK, self._pack.size))
+        return self.start(words, variables, {PACK: self._pack.fd})
 
     def variables(self, order: Order) -> dict[str, str]:
         """All variables of a run's process."""
@@ -97,11 +106,13 @@ class SubprocessRunner:
     def _marks(self, name: str) -> dict[str, str]:
         return {AGENT_VARIABLE: str(self._mark), RUN_VARIABLE: name}
 
-    def start(self, words: list[str], variables: Mapping[str, str]) -> Launched:
-        """Start a process with its descriptors and its brand; raises NotLaunched."""
+    def start(
+        self, words: list[str], variables: Mapping[str, str], lent: Mapping[int, int] = MappingProxyType({})
+    ) -> Launched:
+        """Start a process with its descriptors, those that are lent to it, and its brand; raises NotLaunched."""
         made = self.descriptors()
         try:
-            pid = self._spawn(words, variables, made.theirs)
+            pid = self._spawn(words, variables, {**made.theirs, **lent})
         except NotLaunched:
             close_all(made.ours)
             raise
@@ -173,9 +184,9 @@ def close_all(descriptors: Mapping[int, int]) -> None:
 
 def above(fd: int) -> int:
     """The same descriptor under a number that is none of the child's."""
-    if fd > LIFE:
+    if fd > PACK:
         return fd
-    moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, LIFE + 1)
+    moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, PACK + 1)
     os.close(fd)
     return moved
 

@@ -16,7 +16,6 @@ from agent.errors import NotLaunched
 from agent.leftovers import RUN_VARIABLE
 from agent.orders import Order
 from agent.process_tree import facts
-from agent.runners.bootstrap import command
 from agent.runners.limiting import apply
 from agent.runners.subprocess_runner import LIFE, SOCKET, Launched, SubprocessRunner, close_all
 from agent.templates import Key, Recipe
@@ -51,8 +50,7 @@ class WarmRunner:
 
     def start(self, order: Order) -> Template:
         """Start a template for runs like this one; raises NotLaunched."""
-        words = command(order.interpreter, (SOCKET, LIFE), entry="template")
-        launched = self._runner.start(words, self._variables(order))
+        launched = self._runner.start_packed(order.interpreter, "template", self._variables(order))
         return Template(launched=launched, orders=socket.socket(fileno=os.dup(launched.channel)))
 
     def send(self, template: Template, order: Order) -> dict[int, int] | None:

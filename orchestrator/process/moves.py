@@ -1,4 +1,4 @@
-"""Frames that say how a task moved, made of pieces that were encoded before: a flow may have a hundred thousand of them.
+"""Frames that say how a task moved, made of pieces that were encoded before: a flow may have 100,000 of them.
 
 The same bytes that `frames.frame("task", …)` would make, at a fifth of its time.
 """

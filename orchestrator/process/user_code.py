@@ -8,8 +8,10 @@ from orchestrator.sdk import stdlib
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
+    from typing import Any
 
 _SUFFIX = ".py"
+_FLAGS = 4  # after the magic number
 
 
 def load(path: str, folder: str) -> "ModuleType":
@@ -23,8 +25,9 @@ def load(path: str, folder: str) -> "ModuleType":
     name = module_name(path)
     external = sys.modules["_frozen_importlib_external"]
     loader = external.SourceFileLoader(name, path)
-    # Compiled from its text: Python takes stale bytecode for a file changed within a second to the same size.
-    loader.get_code = lambda _: loader.source_to_code(loader.get_data(path), path)
+    if not _has_hashed_bytecode(loader, external.cache_from_source(path)):
+        # Compiled from its text: Python takes stale bytecode for a file changed within a second to the same size.
+        loader.get_code = lambda _: loader.source_to_code(loader.get_data(path), path)
     spec = external.spec_from_file_location(name, path, loader=loader)
     module: ModuleType = sys.modules["_frozen_importlib"].module_from_spec(spec)
     sys.modules[name] = module
@@ -34,6 +37,14 @@ def load(path: str, folder: str) -> "ModuleType":
         sys.modules.pop(name, None)
         raise
     return sys.modules.get(name, module)
+
+
+def _has_hashed_bytecode(loader: "Any", cached: str) -> bool:
+    """Whether the bytecode beside a file belongs to what the file contains and not to when it was changed (PEP 552)."""
+    try:
+        return bool(loader.get_data(cached)[_FLAGS] & 1)
+    except (OSError, IndexError):
+        return False
 
 
 def module_name(path: str) -> str:

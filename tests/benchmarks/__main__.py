@@ -132,9 +132,7 @@ def in_flow_figures(measured: Fleet, scale: float) -> list[Figure]:
     return [
         Figure(name="tasks of one flow, called", value=direct, unit="/s", at_least=20_000, note="all states recorded"),
         Figure(name="tasks of one flow, .map", value=mapped, unit="/s", at_least=20_000, note="all states recorded"),
-        Figure(
-            name="40 tasks of fib(10)", value=1000 * small[1], unit="ms", at_most=1500 * small[0] + 20, note=bare
-        ),
+        Figure(name="40 tasks of fib(10)", value=1000 * small[1], unit="ms", at_most=1500 * small[0] + 20, note=bare),
         Figure(name=f"10 tasks of fib({hard}), of plain calls", value=tasks / plain, unit="", at_most=1.03),
         Figure(name="lines of one flow, until all are in Redis", value=lines, unit="/s", at_least=100_000),
     ]

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agent.runners.bootstrap import command
+from agent.runners.pack import Pack
 from orchestrator.process import frames
 
+PACK = Pack(above=2)
 NOTHING = [sys.executable, "-c", "pass"]
 NOOP_FLOW = textwrap.dedent("""
     from orchestrator import flow
@@ -34,7 +36,8 @@ def flow_milliseconds(path: Path) -> float:
     """From exec to exit of a flow's process, this process playing its agent."""
     ours, theirs = socket.socketpair()
     os.set_inheritable(theirs.fileno(), True)
-    words = command(None, (theirs.fileno(),))
+    words = command(None, (theirs.fileno(),), pack=(PACK.fd, PACK.size))
+    os.set_inheritable(PACK.fd, True)
     started = time.perf_counter()
     pid = os.posix_spawn(words[0], words, os.environ)
     theirs.close()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from agent.runners.pack import MODULES
 from tests.support.flow_process import run_flow, write_flow
 
 PLAIN_FLOW = """
@@ -51,38 +52,9 @@ ALLOWED = {
     "fcntl",  # 0.2 ms: the life pipe
     "flow",  # the user's own file
 }
-OURS = {
-    "orchestrator",
-    "orchestrator.process",
-    "orchestrator.process.agent_reporter",
-    "orchestrator.process.child",
-    "orchestrator.process.ending",
-    "orchestrator.process.execution",
-    "orchestrator.process.frames",
-    "orchestrator.process.life_pipe",
-    "orchestrator.process.link",
-    "orchestrator.process.output",
-    "orchestrator.process.user_code",
-    "orchestrator.sdk",
-    "orchestrator.sdk.context",
-    "orchestrator.sdk.errors",
-    "orchestrator.sdk.flow_runs",
-    "orchestrator.sdk.flows",
-    "orchestrator.sdk.futures",
-    "orchestrator.sdk.import_hooks",
-    "orchestrator.sdk.interrupts",
-    "orchestrator.sdk.logger",
-    "orchestrator.sdk.named",
-    "orchestrator.sdk.parameters",
-    "orchestrator.sdk.results",
-    "orchestrator.sdk.retries",
-    "orchestrator.sdk.states",
-    "orchestrator.sdk.stdlib",
-    "orchestrator.sdk.task_runs",
-    "orchestrator.sdk.tasks",
-    "orchestrator.sdk.upstream",
-    "orchestrator.sdk.workers",
-}
+OURS = {*MODULES, "orchestrator.sdk.logger", "orchestrator.sdk.task_runs", "orchestrator.sdk.tasks"}
+"""What every flow's process is given in one piece, and what it loads for tasks and lines besides."""
+
 NEVER = "redis rq structlog pydantic asyncio click msgpack dataclasses inspect logging traceback typing enum threading "
 NEVER += "json uuid pathlib functools re collections contextlib struct socket signal types weakref datetime subprocess"
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.runners.bootstrap import command
+from agent.runners.pack import Pack
 from orchestrator.process import frames
 
 
@@ -26,6 +27,7 @@ class FlowProcess:
     env: dict[str, str] = field(default_factory=dict)
     python: str | None = None
     life_pipe: bool = False
+    pack: Pack | None = None
 
     def __enter__(self) -> "FlowProcess":
         ours, theirs = socket.socketpair()
@@ -36,9 +38,10 @@ class FlowProcess:
         if self.life_pipe:
             read, self.life = os.pipe()
             fds.append(read)
+        lent = [] if self.pack is None else [self.pack.fd]
         self.process = subprocess.Popen(
-            command(self.python, tuple(fds)),
-            pass_fds=fds,
+            command(self.python, tuple(fds), pack=None if self.pack is None else (self.pack.fd, self.pack.size)),
+            pass_fds=fds + lent,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
