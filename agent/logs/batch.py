@@ -1,5 +1,6 @@
 """Numbering the lines of an attempt and cutting them into batches; pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.store.run_logs import LogRecord
@@ -44,10 +45,10 @@ class AttemptLog:
     """Bytes of the lines that wait."""
     tasks: dict[str, TaskRecord] = field(default_factory=dict)
 
-    def add(self, record: LogRecord) -> int:
-        """Take a line; answer the bytes it takes."""
-        self.waiting.append(record)
-        taken = size_of(record)
+    def add(self, records: Sequence[LogRecord]) -> int:
+        """Take lines; answer the bytes they take."""
+        self.waiting += records
+        taken = sum(map(size_of, records))
         self.size += taken
         return taken
 

@@ -3,6 +3,9 @@
 MAX_LINE = 16 * 1024
 """Bytes of one line that are kept."""
 
+LARGEST_CHARACTER = 4
+"""Bytes of one character."""
+
 CUT_MARK = " … [line cut at 16 KiB]"
 
 
@@ -15,9 +18,19 @@ class LineSplitter:
 
     def feed(self, chunk: bytes) -> list[str]:
         """The lines that this chunk completes, without their line ends, undecodable bytes replaced."""
-        *whole, rest = chunk.split(b"\n")
+        whole, end, rest = chunk.rpartition(b"\n")
         lines: list[str] = []
-        for piece in whole:
+        if end and not self._skipping:
+            # No character goes beyond the end of a line, so that all can be decoded at once.
+            text = (self._rest + whole).decode("utf-8", "replace")
+            lines = text.split("\n")
+            if max(map(len, lines)) <= MAX_LINE // LARGEST_CHARACTER:
+                self._rest, end = b"", b""
+                if "\r" in text:
+                    lines = [line.removesuffix("\r") for line in lines]
+            else:
+                lines = []
+        for piece in whole.split(b"\n") if end else ():
             if self._skipping:
                 self._skipping = False
                 continue
@@ -45,7 +58,7 @@ def as_text(line: bytes) -> str:
 
 def cut(text: str) -> str:
     """A line that came as text, cut like one that came as bytes."""
-    if len(text) <= MAX_LINE // 4:
+    if len(text) <= MAX_LINE // LARGEST_CHARACTER:
         return text
     raw = text.encode("utf-8", "replace")
     return as_text(raw) if len(raw) > MAX_LINE else text

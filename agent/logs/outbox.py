@@ -1,6 +1,6 @@
 """The lines of all runs between being read and being on the disk or in Redis: what they take in memory is bounded."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 from agent.kernel import boot_time
 from agent.logs.backlog import Progress
@@ -44,9 +44,9 @@ class Outbox:
         self._logs[run_id, attempt] = log
         return log
 
-    def add(self, log: AttemptLog, records: Iterable[LogRecord]) -> None:
+    def add(self, log: AttemptLog, records: Sequence[LogRecord]) -> None:
         """Take lines."""
-        self._bytes += sum(log.add(record) for record in records)
+        self._bytes += log.add(records)
         if self._bytes > FULL_BYTES and not self.full:
             self.full = True
             self._on_full(True)

@@ -11,17 +11,22 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
+from itertools import repeat
 from typing import Any
 
 from agent.kernel import boot_time
 from agent.logs.lines import LineSplitter, cut
-from agent.logs.wire import parse
+from agent.logs.wire import FrameReader
 from agent.loop import Loop
-from orchestrator.process.frames import Splitter, WireError
+from orchestrator.process.frames import WireError
 from orchestrator.store.run_logs import LOG, STDERR, STDOUT, LogRecord
 
 READ_BYTES = 256 * 1024
 REST_SECONDS = 0.005
+SHORT_REST_SECONDS = 0.001
+FULL_FRAMES = 64
+"""With as many in one rest the next one is short: a socket holds some 250 small frames, then the writer waits."""
+
 BURST = 8
 """Reads within one rest's time after which a descriptor begins to rest."""
 
@@ -65,7 +70,7 @@ class Pump:
         self._found: list[LogRecord] = []
         self._on_frame = on_frame
         self._on_broken = on_broken
-        self._frames = Splitter(parse)
+        self._frames = FrameReader()
         # The pipe of a stream and its frames are cut into lines apart: either may stop in the middle of one.
         self._piped = {fd: (SOURCE_OF[number], LineSplitter()) for number, fd in outputs.items()}
         self._printed = {number: LineSplitter() for number in SOURCE_OF}
@@ -139,8 +144,11 @@ class Pump:
         self._reads = 0
         if self._paused or not self._resting:
             return
+        before = self._frames.count
         if self._read_resting():
-            self._loop.call_at(boot_time() + REST_SECONDS, self, self._end_window)
+            short = self._frames.count - before >= FULL_FRAMES
+            rest = SHORT_REST_SECONDS if short else REST_SECONDS
+            self._loop.call_at(boot_time() + rest, self, self._end_window)
             return
         for fd in list(self._resting):
             self._set_resting(fd, False)
@@ -205,14 +213,15 @@ class Pump:
             text = cut(str(body["message"]))
             self._found.append(LogRecord(at, LOG, level, text, logger, None if task is None else str(task)[:64]))
         elif kind == "out":
-            number = body["stream"]
-            self._note(SOURCE_OF[number], self._printed[number].feed(body["text"].encode("utf-8", "replace")))
+            number, text = body["stream"], body["text"]
+            raw = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
+            self._note(SOURCE_OF[number], self._printed[number].feed(raw))
         else:
             self._on_frame(kind, body)
 
     def _note(self, source: int, lines: list[str]) -> None:
         now = int(time.time() * 1_000_000)
-        self._found += [LogRecord(now, source, INFO, line) for line in lines]
+        self._found += map(LogRecord, repeat(now), repeat(source), repeat(INFO), lines)
         if source == STDERR:
             self.last_words = next((line for line in reversed(lines) if line.strip()), self.last_words)[:200]
 

@@ -34,6 +34,7 @@ class FrameStream(io.BufferedIOBase):
         self._rest = b""
         # [ "out", { "stream": number, "text": …: the head of every frame of this stream, encoded once.
         self._head = b"\x92\xa3out\x82\xa6stream" + bytes((number,)) + b"\xa4text\xdb"
+        self._around = len(self._head) + 4
         self._guard = _thread.allocate_lock()
         os.register_at_fork(after_in_child=self._forked)
 
@@ -44,16 +45,20 @@ class FrameStream(io.BufferedIOBase):
             return os.write(self._number, given)
         with self._guard:
             raw = self._rest + given
-            text, used = self._decode(raw, "backslashreplace", False)
+            try:
+                used = self._decode(raw, "strict", False)[1]
+                whole = raw[:used]
+            except UnicodeDecodeError:
+                text, used = self._decode(raw, "backslashreplace", False)
+                whole = text.encode()
             self._rest = raw[used:]
-            whole = text.encode()
         for start in range(0, len(whole), _PIECE):
-            self._send(whole[start : start + _PIECE])
+            piece = whole[start : start + _PIECE] if start or len(whole) > _PIECE else whole
+            size = len(piece)
+            self._link.send_bytes(
+                (size + self._around).to_bytes(4, "big") + self._head + size.to_bytes(4, "big") + piece
+            )
         return len(given)
-
-    def _send(self, piece: bytes) -> None:
-        size = len(piece).to_bytes(4, "big")
-        self._link.send_bytes((len(self._head) + 4 + len(piece)).to_bytes(4, "big") + self._head + size + piece)
 
     def _forked(self) -> None:
         self._guard = _thread.allocate_lock()

@@ -173,7 +173,7 @@ class RunLogs:
 
 def packed(first_seq: int, records: Sequence[LogRecord]) -> bytes:
     """Lines first_seq, first_seq + 1 … as Redis and an agent's disk hold them; raises what msgpack does."""
-    rows = [trimmed(record) for record in records]
+    rows = [record[:4] if record.logger is record.task is None else trimmed(record) for record in records]
     return bytes(msgpack.packb([first_seq, rows], unicode_errors="surrogatepass"))
 
 

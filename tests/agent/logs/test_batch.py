@@ -8,7 +8,7 @@ from orchestrator.store.tasks import TaskRecord
 def a_log(*texts: str) -> AttemptLog:
     log = AttemptLog(run_id="r1", token=7, attempt=2)
     for text in texts:
-        log.add(LogRecord(0, LOG, 20, text))
+        log.add([LogRecord(0, LOG, 20, text)])
     return log
 
 
@@ -20,8 +20,8 @@ def test_the_first_line_goes_at_once_and_those_that_follow_go_together() -> None
     log = a_log("one")
     first = log.next_batch(0.0)
     assert first is not None and (first.first, first.token, first.attempt) == (1, 7, 2)
-    log.add(LogRecord(0, LOG, 20, "two"))
-    log.add(LogRecord(0, LOG, 20, "three"))
+    log.add([LogRecord(0, LOG, 20, "two")])
+    log.add([LogRecord(0, LOG, 20, "three")])
     second = log.next_batch(1.0)
     assert second is not None and (second.first, len(second.records)) == (2, 2)
 
@@ -29,7 +29,7 @@ def test_the_first_line_goes_at_once_and_those_that_follow_go_together() -> None
 def test_batches_keep_a_distance_unless_there_is_hurry() -> None:
     log = a_log("one")
     log.next_batch(0.0)
-    log.add(LogRecord(0, LOG, 20, "two"))
+    log.add([LogRecord(0, LOG, 20, "two")])
     assert log.next_batch(PAUSE_SECONDS / 2) is None
     assert log.next_batch(PAUSE_SECONDS / 2, hurry=True) is not None
 
@@ -37,13 +37,13 @@ def test_batches_keep_a_distance_unless_there_is_hurry() -> None:
 def test_what_fills_a_batch_waits_for_nothing() -> None:
     log = a_log("one")
     log.next_batch(0.0)
-    log.add(LogRecord(0, LOG, 20, "x" * BATCH_BYTES))
+    log.add([LogRecord(0, LOG, 20, "x" * BATCH_BYTES)])
     assert log.next_batch(PAUSE_SECONDS / 2) is not None
 
 
 def test_a_batch_is_bounded_and_what_is_handed_out_was_counted_before() -> None:
     log = AttemptLog(run_id="r1", token=7, attempt=1)
-    counted = sum(log.add(LogRecord(0, LOG, 20, "x" * 10_000)) for _ in range(100))
+    counted = sum(log.add([LogRecord(0, LOG, 20, "x" * 10_000)]) for _ in range(100))
     sizes, lines = [], 0
     while (batch := log.next_batch(0.0, hurry=True)) is not None:
         assert batch.first == lines + 1 and batch.size < BATCH_BYTES + 20_000
