@@ -82,8 +82,16 @@ class DeadManTimer:
 
 
 def own_children() -> list[int]:
-    """The direct children of this process, whichever of its threads started or adopted them."""
-    return children_of("self")
+    """The direct children that this process's first thread started, and all that the process adopted.
+
+    The kernel gives orphans to the first living thread of whoever adopts them (`find_new_reaper` in its exit.c), and
+    no other thread of an agent starts a process.
+    """
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children", "rb") as file:
+            return list(map(int, file.read().split()))
+    except OSError:
+        return []
 
 
 def children_of(pid: int | str) -> list[int]:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 MOST_MODULES = 5000
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
-_NOT_THEIRS = ("orchestrator", "__main__", "site", "sitecustomize", "usercustomize")
+_NOT_THEIRS = ("__main__", "site", "sitecustomize", "usercustomize")
+_OWN = "orchestrator"
 
 
 def tell(link: Link, start: "Mapping[str, object]", result: "Mapping[str, object]") -> None:
@@ -27,13 +28,14 @@ def tell(link: Link, start: "Mapping[str, object]", result: "Mapping[str, object
 
 
 def needed(folder: str) -> list[str]:
-    """Installed and standard modules that are loaded, in the order in which they were asked for."""
+    """Installed and standard modules that are loaded, and ours, in the order in which they were asked for."""
     found = []
     for name, module in list(sys.modules.items()):
         if not isinstance(name, str) or name.partition(".")[0] in _NOT_THEIRS:
             continue
         file = getattr(module, "__file__", None)
-        if isinstance(file, str) and is_installed(file, folder) and getattr(module, "__spec__", None) is not None:
+        theirs = isinstance(file, str) and (name.startswith(_OWN) or is_installed(file, folder))
+        if theirs and getattr(module, "__spec__", None) is not None:
             found.append(name)
     return found[:MOST_MODULES]
 

@@ -68,7 +68,8 @@ class _Template:
 
         self._link = link
         self._life = life
-        self._as_cold = as_cold
+        self._added = frozenset(name for name in sys.modules if name not in as_cold)
+        self._names = frozenset(name.partition(".")[0] for name in self._added) - {"orchestrator", "__main__"}
         self._restore = restore
         self._fork = forking.way()
         self._mark = _Mark()
@@ -125,9 +126,24 @@ class _Template:
         from orchestrator.process import execution
 
         start = child.await_go(self._link)
-        _yield_names(str(start["folder"]), self._as_cold)
+        self._yield_names(str(start["folder"]))
         self._link.send("result", execution.outcome(self._link, start))
         os._exit(0)
+
+    def _yield_names(self, folder: str) -> None:
+        """Let the user's own files have the names of modules that a cold run would not have loaded by now.
+
+        They come first on sys.path.
+        """
+        taken = _modules_in(folder, self._names)
+        if not taken:
+            return
+        from orchestrator.sdk import stdlib
+
+        for name in [name for name in self._added if name.partition(".")[0] in taken]:
+            module = sys.modules.pop(name)
+            if stdlib.is_standard(getattr(module, "__file__", None)):
+                stdlib._apart[name] = module
 
 
 class _Mark:
@@ -169,27 +185,17 @@ def _reseed() -> None:
         numpy.seed()
 
 
-def _yield_names(folder: str, as_cold: frozenset[str]) -> None:
-    """Let the user's own files have the names that a preloaded module has taken, as they come first on sys.path."""
-    from orchestrator.sdk import stdlib
-
-    loaded = {name.partition(".")[0] for name in sys.modules if name not in as_cold} - {"orchestrator", "__main__"}
-    taken = {name for name in _modules_in(folder) if name in loaded}
-    if not taken:
-        return
-    for name in [name for name in sys.modules if name.partition(".")[0] in taken and name not in as_cold]:
-        module = sys.modules.pop(name)
-        if stdlib.is_standard(getattr(module, "__file__", None)):
-            stdlib._apart[name] = module
-
-
-def _modules_in(folder: str) -> "set[str]":
+def _modules_in(folder: str, names: frozenset[str]) -> "list[str]":
+    """Which of these names a file or a package in a folder has."""
     try:
         entries = os.listdir(folder)
     except OSError:
-        return set()
-    return {
-        entry.partition(".")[0]
-        for entry in entries
-        if entry.endswith((".py", ".so")) or os.path.exists(f"{folder}/{entry}/__init__.py")
-    }
+        return []
+    found = []
+    for entry in entries:
+        name, dot, _ = entry.partition(".")
+        if name in names and (
+            entry.endswith((".py", ".so")) or (not dot and os.path.exists(f"{folder}/{entry}/__init__.py"))
+        ):
+            found.append(name)
+    return found
