@@ -20,9 +20,11 @@ PREFIX = re.compile(r"\{[A-Za-z0-9_.:-]+\}[A-Za-z0-9_.:-]*")
 
 ALWAYS_THERE = ("schema", "state", "queue", "due", "created", "moves", "attempt", "token", "claim", "agent", "reason")
 SOMETIMES_THERE = ("id", "state_name", "started", "ended", "limits", "held", "groups", "requires")
+ONCE_ENDED = ("past", "group_numbers")
 ABOUT_LOSSES = ("on_lost", "max_lost", "lost", "lost_alone", "beside", "alone")
 RESERVED_FIELDS = frozenset(
-    {*ALWAYS_THERE, *SOMETIMES_THERE, *ABOUT_LOSSES, "failures", "parked", "cancel_requested", "settled", "needs"}
+    {*ALWAYS_THERE, *SOMETIMES_THERE, *ABOUT_LOSSES, *ONCE_ENDED, "failures", "parked", "cancel_requested", "settled"}
+    | {"needs"}
 )
 """The fields of a run's record that belong to floor 0."""
 
@@ -92,6 +94,10 @@ class Keys:
         self.recovery = f"{prefix}:recovery"
         self.alone = f"{prefix}:alone"
         """Hash: run that is to be tried alone -> `<first met> <agent that empties itself for it> <until when>`."""
+        self.group_numbers = f"{prefix}:group_numbers"
+        """Hash: index group -> the number by which records that have ended name it."""
+        self.group_names = f"{prefix}:group_names"
+        """Hash: that number -> index group."""
         self.server = f"{prefix}:server"
         self.counters = f"{prefix}:counters"
         """Hash: what should not happen -> how often it did."""
@@ -121,8 +127,24 @@ class Keys:
         return f"{self.prefix}:runs:{state}"
 
     def group(self, group: str) -> str:
-        """Name the sorted set of all runs of an index group, by time of creation."""
+        """Name the sorted set of the runs of an index group that have not ended, by time of creation."""
+        return f"{self.prefix}:group:{group}|LIVE"
+
+    def group_before(self, group: str) -> str:
+        """Name the sorted set in which versions before keep all runs of an index group, by time of creation."""
         return f"{self.prefix}:group:{group}"
+
+    def part(self, group: str, part: str) -> str:
+        """Name the sorted set of the runs of a group that ended alike: `<STATE>|<queue>|<digest of their tags>`."""
+        return f"{self.prefix}:group:{group}|{part}"
+
+    def parts(self, group: str) -> str:
+        """Name the hash part -> tags, one a line, of the parts in which runs of a group have ended."""
+        return f"{self.prefix}:parts:{group}"
+
+    def ends(self, state: str) -> str:
+        """Name the hash hour -> when the last run that was made in it ended in a state; hours since the epoch."""
+        return f"{self.prefix}:ends:{state}"
 
     def queue(self, name: str) -> str:
         """Name the hash of a work queue's settings."""

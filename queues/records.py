@@ -1,16 +1,18 @@
 """The record of a run as Redis holds it, read into frozen values."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
 
 from queues import schemas
 from queues.errors import NewerSchema
 from queues.keys import RESERVED_FIELDS, line_of
-from queues.states import TERMINAL, State
+from queues.states import LETTERS, TERMINAL, State
 
 LARGEST_DATA = 1 << 20
 """Bytes that one of the big things of a run may have when it is made: its parameters."""
+
+STATES = {letter: state for state, letter in LETTERS.items()}
 
 LONGEST_NUMBER = 18
 """Digits of a number in a record, as the scripts take them: microseconds until the year 9999."""
@@ -34,13 +36,23 @@ class Move:
         after, state, actor, reason = (*line.split(" ", 3), "")[:4]
         return cls(at_us=created_us + int(after), state=State(state), actor=actor, reason=reason)
 
+    @classmethod
+    def unpack(cls, line: str, created_us: int, agent: str) -> Self:
+        """Read a line of a record that has ended: states are letters there, @ is its agent; raises ValueError."""
+        after, letter, actor, reason = (*line.split(" ", 3), "")[:4]
+        if letter not in STATES:
+            raise ValueError(letter)
+        actor = f"agent:{agent}" if actor == "@" else actor
+        return cls(at_us=created_us + int(after), state=STATES[letter], actor=actor, reason=reason)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """The record of a run; `fields` holds what floors above gave it, times are microseconds since the epoch.
 
-    `requires` are the labels that an agent must have to start it. `alone` is set for the last try of a run that was
-    lost beside others: `wanted` while it waits for an agent of its own, then `now`, or `beside` when none became empty.
+    `groups` are known while it has not ended. `requires` are the labels that an agent must have to start it. `alone` is
+    set for the last try of a run that was lost beside others: `wanted` while it waits for an agent of its own, then
+    `now`, or `beside` when none became empty.
     `claim` is the claim id while the run is held, its first characters when it has ended. `problem` says why the record
     can not be relied on: a newer version wrote it, or something else did. What could not be read of it is left out
     then, and a state that can not be read is given as FAILED.
@@ -163,7 +175,14 @@ class _Reading:
                 moves.append(Move.parse(line, created_us))
             except ValueError:
                 self._wrong(f"h{number}")
-        return tuple(moves)
+        return (*self._past(created_us), *moves)
+
+    def _past(self, created_us: int) -> Iterator[Move]:
+        for line in self.lines("past"):
+            try:
+                yield Move.unpack(line, created_us, self.text.get("agent", ""))
+            except ValueError:
+                self._wrong("past")
 
     def _wrong(self, name: str) -> None:
         self.problem = self.problem or f"its {name} can not be read: {self.text.get(name, 'missing')[:80]!r}"

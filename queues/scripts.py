@@ -25,7 +25,7 @@ from queues.errors import (
 from queues.key_types import suspects, wrong_keys
 from queues.keys import DEFAULT_PREFIX, DEFAULT_QUEUE, RQ_JOB_DATA, Keys, queue_id
 from queues.outages import translate
-from queues.states import HELD, INITIAL, TERMINAL, TRANSITIONS, State
+from queues.states import HELD, INITIAL, LETTERS, TERMINAL, TRANSITIONS, State
 
 
 def generated_lua() -> str:
@@ -37,11 +37,13 @@ def generated_lua() -> str:
     moves = [("", after) for after in sorted(INITIAL)]
     moves += [(before, after) for before, onward in TRANSITIONS.items() for after in sorted(onward)]
     edges = "".join(f" {before}>{after} " for before, after in moves)
+    letters = "".join(f"{state}='{letter}'," for state, letter in LETTERS.items())
     data = "".join(f"\\{byte:03d}" for byte in RQ_JOB_DATA)
     return (
         f"local EDGES = '{edges}'\n"
         f"local HELD = {{{names(HELD)}}} local TERMINAL = {{{names(TERMINAL)}}}\n"
         f"local STATES = {{{names(frozenset(State))}}}\n"
+        f"local LETTERS = {{{letters}}}\n"
         f"local SCHEMA = {{run={schemas.RUN}, queue={schemas.QUEUE}, agent={schemas.AGENT}, answer={schemas.ANSWER}, "
         f"deployment={schemas.DEPLOYMENT}}}\n"
         f"local NEEDS = {{run='{schemas.LABELS_NEED}'}}\n"
@@ -52,7 +54,7 @@ def generated_lua() -> str:
 BASICS = ("basics",)
 EARLY = {"renew": ("heartbeat",)}
 """What may answer a verb before the prelude is loaded: for the cheapest calls that is most of their time."""
-PRELUDE = ("records", "lines", "rq_view", "slots", "endings")
+PRELUDE = ("indexes", "records", "lines", "rq_view", "slots", "endings")
 LATE = {"claim": ("alone",)}
 """What stands before one verb alone: a script that has two ideas is two files."""
 PARTS = frozenset({*BASICS, *chain.from_iterable(EARLY.values()), *PRELUDE, *chain.from_iterable(LATE.values())})

@@ -72,6 +72,20 @@ HELD: frozenset[State] = frozenset({State.PENDING, State.RUNNING, State.CANCELLI
 TERMINAL: frozenset[State] = frozenset(state for state, onward in TRANSITIONS.items() if not onward)
 """The states that are final."""
 
+LETTERS: dict[State, str] = {
+    State.SCHEDULED: "S",
+    State.QUEUED: "Q",
+    State.PENDING: "P",
+    State.RUNNING: "R",
+    State.PAUSED: "U",
+    State.CANCELLING: "X",
+    State.COMPLETED: "C",
+    State.FAILED: "F",
+    State.CRASHED: "L",
+    State.CANCELLED: "K",
+}
+"""How the history of a run that has ended spells a state."""
+
 AWAITING_RETRY = "AwaitingRetry"
 """The name a SCHEDULED run has between two tries."""
 

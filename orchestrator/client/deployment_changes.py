@@ -7,7 +7,7 @@ from orchestrator.client.deployment_views import summary
 from orchestrator.errors import RefusedByState
 from orchestrator.store.deployments import OUTDATED, DeploymentRecord
 from orchestrator.store.instants import passed_over
-from orchestrator.store.runs import Filter
+from orchestrator.store.run_lists import Filter
 from queues.states import State
 
 APPLIED_AGAIN = 5

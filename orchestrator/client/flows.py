@@ -7,7 +7,6 @@ from orchestrator.client.access import Access
 from orchestrator.client.deployment_views import summary
 from orchestrator.client.flow_values import FlowDeployment, FlowDetail, FlowInfo, FlowParameter
 from orchestrator.client.values import FlowRun
-from orchestrator.keys import deployment_limit
 from orchestrator.store.deployments import DeploymentRecord
 from orchestrator.store.names import not_found
 from orchestrator.store.specs import Spec
@@ -26,7 +25,7 @@ class FlowVerbs(Access):
     def list_flows(self) -> list[FlowInfo]:
         """All flows that have a deployment, by name."""
         flows = by_flow(self.store.deployments.all())
-        newest = self._newest([one for of_flow in flows.values() for one in of_flow], LOOKED_AT)
+        newest = self.store.runs.newest_of([one.id for of_flow in flows.values() for one in of_flow], LOOKED_AT)
         lasts = {flow: last_of(newest_of(of_flow, newest)) for flow, of_flow in flows.items()}
         shown = {run.id: run for run in self._listed([run for run in lasts.values() if run is not None])}
         now_us = self._now_us()
@@ -45,7 +44,7 @@ class FlowVerbs(Access):
             hint = "`headgate flow ls` lists those that have a deployment"
             raise not_found("flow", name, flows, hint)
         of_flow, now_us = flows[name], self._now_us()
-        newest = newest_of(of_flow, self._newest(of_flow, RECENT))[:RECENT]
+        newest = newest_of(of_flow, self.store.runs.newest_of([one.id for one in of_flow], RECENT))[:RECENT]
         recent, last = self._listed(newest), last_of(newest)
         spec = max(of_flow, key=lambda one: one.updated_us).spec
         return FlowDetail(
@@ -57,19 +56,6 @@ class FlowVerbs(Access):
             deployment_details=tuple(in_short(one, now_us) for one in of_flow),
             recent_runs=tuple(recent),
         )
-
-    def _newest(self, deployments: Sequence[DeploymentRecord], count: int) -> dict[str, list[Run]]:
-        """The newest runs of each deployment, in two round trips."""
-
-        def read(pipe: Any) -> None:
-            for one in deployments:
-                pipe.zrevrange(self.store.keys.group(deployment_limit(one.id)), 0, count - 1)
-
-        found = [[run_id.decode() for run_id in ids] for ids in self.store.scripts.ask_many(read)]
-        records = self.store.records.get_many([run_id for ids in found for run_id in ids])
-        runs = {run.id: run for run in records if run is not None}
-        pairs = zip(deployments, found, strict=True)
-        return {one.id: [runs[run_id] for run_id in ids if run_id in runs] for one, ids in pairs}
 
 
 def by_flow(deployments: Sequence[DeploymentRecord]) -> dict[str, list[DeploymentRecord]]:

@@ -7,12 +7,11 @@ from typing import TypedDict
 from orchestrator.client.access import moment_us
 from orchestrator.deployments import deployment_id
 from orchestrator.errors import Invalid, NotFound, shown
-from orchestrator.keys import deployment_limit
 from orchestrator.store import Store
-from orchestrator.store.runs import Filter
+from orchestrator.store.run_lists import Filter
 from queues.states import TERMINAL, State
 
-FEW = 20
+FEW = 300
 """So many indexes are walked at a time faster than the one of all runs."""
 
 
@@ -72,8 +71,7 @@ def id_of_deployment(store: Store, ref: str) -> str:
     except NotFound:
         flow, slash, name = ref.partition("/")
         gone = deployment_id(flow, name)
-        key = store.keys.group(deployment_limit(gone))
-        if slash and store.scripts.ask(lambda client: client.exists(key)):
+        if slash and store.runs.has_any(gone):
             return gone
         raise
 

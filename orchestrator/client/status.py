@@ -21,7 +21,8 @@ from orchestrator.client.views import seconds_text
 from orchestrator.client.work_queues import fields_of
 from orchestrator.errors import command
 from orchestrator.store.leader import Leader, read_leader
-from orchestrator.store.runs import Filter, deployment_of
+from orchestrator.store.run_lists import Filter
+from orchestrator.store.runs import deployment_of
 from queues.clock import SECOND_US, from_us
 from queues.presence import LOST
 from queues.records import Run

@@ -1,7 +1,7 @@
 """Flow runs in Redis: made from a deployment, found by what people call them, listed newest first in bounded steps."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -14,6 +14,7 @@ from orchestrator.keys import StoreKeys, deployment_limit
 from orchestrator.runs import ids_of_name, run_name
 from orchestrator.store.deployments import DeploymentRecord
 from orchestrator.store.names import ID_PART, UUID, ambiguous, not_found
+from orchestrator.store.run_lists import Filter, Position, RunLists
 from queues.keys import checked_labels
 from queues.records import Run
 from queues.runs import NewRun, Runs
@@ -28,36 +29,6 @@ SCANNED_PER_CALL = 5_000
 
 NAMES_SEARCHED = 100_000
 """Newest runs of each state among which a name is sought; an id is sought among all."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Filter:
-    """Which runs to list; what is None does not matter. `after` is the id of the last run of the page before.
-
-    `among` are the ids of all deployments that such runs can be of, if there are few.
-
-    They were made at or after `since_us` and before `until_us`; with `by_end` it is their end that lies there.
-    """
-
-    states: tuple[str, ...] | None = None
-    deployment_id: str | None = None
-    queue: str | None = None
-    flow: str | None = None
-    tag: str | None = None
-    since_us: int = 0
-    until_us: int | None = None
-    by_end: bool = False
-    after: str | None = None
-    among: tuple[str, ...] | None = None
-
-    def packed(self) -> dict[str, Any]:
-        """Give what the script page_runs is told beside the sets that it walks through."""
-        told = {"queue": self.queue, "flow": self.flow, "tag": self.tag, "upto": self.until_us}
-        asked = {name: value for name, value in told.items() if value is not None}
-        if not self.by_end:
-            return asked | {"since": self.since_us}
-        # Whatever ended before a time was made before it; what ended after it may be of any age.
-        return asked | {"since": 0, "ended": [self.since_us, *([] if self.until_us is None else [self.until_us])]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +117,7 @@ class FlowRuns:
         self._scripts = scripts
         self._keys = keys
         self._runs = runs
+        self._lists = RunLists(scripts, keys)
 
     def find(self, wanted: str) -> Run:
         """Find a run by id, by the unique beginning of its id, or by name. Raises NotFound and Ambiguous."""
@@ -175,6 +147,21 @@ class FlowRuns:
                 break
         return runs[:limit]
 
+    def newest_of(self, deployment_ids: Sequence[str], count: int) -> dict[str, list[Run]]:
+        """The newest runs of each of these deployments, in three round trips."""
+        found = self._lists.newest_of(deployment_ids, count)
+        records = self._runs.get_many([run_id for ids in found.values() for run_id in ids])
+        runs = {run.id: run for run in records if run is not None}
+        return {own: [runs[run_id] for run_id in ids if run_id in runs] for own, ids in found.items()}
+
+    def has_any(self, deployment_id: str) -> bool:
+        """Whether a run of that deployment is there."""
+        return bool(self._lists.newest_of([deployment_id], 1)[deployment_id])
+
+    def trim_hours(self, *, before_us: int) -> None:
+        """Forget when the runs of hours ended of which none is left."""
+        self._lists.trim_hours(before_us)
+
     def waiting_of(self, deployment_id: str) -> Iterator[list[str]]:
         """Give the ids of a deployment's runs that no agent has claimed, in pieces."""
         states = (State.SCHEDULED.value, State.QUEUED.value)
@@ -185,42 +172,13 @@ class FlowRuns:
         yield from self._walk(Filter(states=tuple(states), queue=queue), EXAMINED_PER_CALL)
 
     def _walk(self, which: Filter, limit: int) -> Iterator[list[str]]:
-        before = self._before(which.after)
-        arguments: dict[str, Any] = {**self._where(which), **which.packed(), "limit": limit}
-        while True:
-            asked = arguments if before is None else arguments | {"before": before}
-            reply = self._scripts.call("page_runs", budget=EXAMINED_PER_CALL, **asked)
-            if reply["runs"]:
-                yield reply["runs"]
-            before = reply.get("position")
-            if not reply["more"]:
-                break
+        return self._lists.walk(which, self._before(which.after), limit=limit, budget=EXAMINED_PER_CALL)
 
-    def _where(self, which: Filter) -> dict[str, Any]:
-        """The sets to walk, and what else a run must be: of a state within a deployment by what is shorter to walk."""
-        states = [f"runs:{state}" for state in (which.states or tuple(State))]
-        among = which.among if which.deployment_id is None else (which.deployment_id,)
-        if among is None:
-            return {"sets": states}
-        groups = [f"group:{deployment_limit(one)}" for one in among]
-        if which.states is None:
-            return {"sets": groups}
-        if self._size(states) < self._size(groups):
-            return {"sets": states, "within": groups[0] if which.deployment_id else None}
-        return {"sets": groups, "states": list(which.states)}
-
-    def _size(self, sets: Iterable[str]) -> int:
-        def read(pipe: Any) -> None:
-            for name in sets:
-                pipe.zcard(f"{self._keys.prefix}:{name}")
-
-        return sum(self._scripts.ask_many(read))
-
-    def _before(self, after: str | None) -> list[Any] | None:
+    def _before(self, after: str | None) -> Position | None:
         if after is None:
             return None
         run = self.find(after)
-        return [run.created_us, run.id]
+        return run.created_us, run.id
 
     def _beginning(self, part: str) -> list[str]:
         found: list[str] = []

@@ -16,7 +16,7 @@ local function record(new, due)
   fields.schema, fields.queue, fields.due, fields.created = '1', run.queue, run.due, run.created
   -- An older version knows no labels, and would let any agent start it.
   if fields.requires then fields.schema, fields.needs = us(SCHEMA.run), NEEDS.run end
-  for _, group in ipairs(split(fields.groups)) do call('ZADD', P .. 'group:' .. group, run.created, run.id) end
+  for _, group in ipairs(split(fields.groups)) do call('ZADD', P .. 'group:' .. group .. '|LIVE', run.created, run.id) end
   for name, value in pairs(new.data or {}) do call('HSET', P .. 'data:' .. run.id, name, value) end
   if due > NOW + #A.runs then
     move(run, 'SCHEDULED', new.actor, new.reason, fields)

@@ -1,4 +1,4 @@
--- endings.lua: the sixth part of the prelude: how held runs end, go back into line, or are lost; where a run belongs.
+-- endings.lua: the seventh part of the prelude: how held runs end, go back into line, or are lost; where a run belongs.
 
 -- Count what should not happen, for `doctor`: how often, and when last.
 local function tally(kind, n)
@@ -75,9 +75,12 @@ end
 local function drop_log(id, why)
   local sizes = P .. 'log_sizes'
   local known = call('HGET', sizes, id)
-  local left = call('HINCRBY', sizes, 'total', us(0 - tonumber(string.match(known or '0', '^%d+'))))
-  if left <= 0 then call('HDEL', sizes, 'total') end
-  call('HDEL', sizes, id)
+  local left = not known and (tonumber(call('HGET', sizes, 'total') or 0) or 0)
+  if known then
+    left = call('HINCRBY', sizes, 'total', us(0 - tonumber(string.match(known, '^%d+'))))
+    if left <= 0 then call('HDEL', sizes, 'total') end
+    call('HDEL', sizes, id)
+  end
   call('ZREM', P .. 'log_ages', id)
   if why and known and call('EXISTS', P .. 'run:' .. id) == 1 then call('HSET', P .. 'run:' .. id, 'log_dropped', why) end
   return call('UNLINK', P .. 'logs:' .. id), left

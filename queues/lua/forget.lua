@@ -8,11 +8,13 @@ local gone = {}
 
 local function forget(run)
   drop_log(run.id)
-  for _, kind in ipairs(KEYS_OF_A_RUN) do call('UNLINK', P .. kind .. run.id) end
+  local keys = {}
+  for i, kind in ipairs(KEYS_OF_A_RUN) do keys[i] = P .. kind .. run.id end
+  call('UNLINK', unpack(keys))
   call('ZREM', P .. 'runs:' .. run.state, run.id)
   call('HDEL', P .. 'alone', run.id)
-  for _, group in ipairs(split(run.groups)) do
-    call('ZREM', P .. 'group:' .. group, run.id)
+  for _, group in ipairs(groups_of(run)) do
+    unindex(run, group)
     gone[group] = (gone[group] or 0) + 1
   end
   return {before = run.state}

@@ -1,4 +1,4 @@
--- lines.lua: the third part of the prelude: in which line of its queue a run stands.
+-- lines.lua: the fourth part of the prelude: in which line of its queue a run stands.
 -- A queue has a line of its own name for the runs that any agent may start, and one for each set of labels that others require,
 -- `queue+label+label`: what an agent can not start is nowhere near what it looks at.
 

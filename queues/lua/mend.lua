@@ -60,10 +60,14 @@ local function held(run)
   end
 end
 
+-- A version before leaves what has ended in the one index of its group, which is no damage.
 local function indexed(run)
-  if in_set('runs:' .. run.state, run.id) then return end
+  if in_set('runs:' .. run.state, run.id) then
+    if TERMINAL[run.state] and run.groups then index(run) end
+    return
+  end
   call('ZADD', P .. 'runs:' .. run.state, run.created, run.id)
-  for _, group in ipairs(split(run.groups)) do call('ZADD', P .. 'group:' .. group, run.created, run.id) end
+  index(run)
   note('indexes')
 end
 

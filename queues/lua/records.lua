@@ -1,4 +1,4 @@
--- records.lua: the second part of the prelude: records of runs, the one way to change a state, calls that are sent again. Before it
+-- records.lua: the third part of the prelude: records of runs, the one way to change a state, calls that are sent again. Before it
 -- stand the tables that the loader generates (EDGES, STATES, HELD, TERMINAL, SCHEMA, NEEDS, RQ_DATA).
 -- A value longer than BITE continues in fields name~1, name~2 …, so that the hash stays compact.
 
@@ -108,16 +108,47 @@ local function write(run, changes)
   if #set > 0 then call('HSET', P .. 'run:' .. run.id, unpack(set)) end
 end
 
+------------------------------------------------------------------------ records that have ended
+local KEEP_FIRST, KEEP_LAST = 8, 64 -- moves a history keeps; those between are dropped
+
 local ALIVE_ONLY = {
   id = true, limits = true, held = true, parked = true, on_lost = true, max_lost = true, settled = true, moves = true,
+  groups = true,
 }
+
+-- The history as one text, a line for each move: `<microseconds> <letter of the state> <actor> <reason>`, @ for its agent without
+-- a reason; nil when a reason has lines of its own. Second: the fields that it stands for.
+local function past(run)
+  local lines, names, moves = {}, {}, tonumber(run.moves)
+  local own, n = run.agent and ' agent:' .. run.agent, 0
+  while n < moves do
+    n = n + 1
+    local name = 'h' .. n
+    local line = run[name]
+    if line then
+      local first = string.find(line, ' ', 1, true) or 0
+      local second = string.find(line, ' ', first + 1, true) or 0
+      local letter, rest = LETTERS[string.sub(line, first + 1, second - 1)], string.sub(line, second)
+      if not letter or second == 0 or string.find(line, '\n', 1, true) then return nil, {} end
+      if rest == own then rest = ' @' end
+      lines[#lines + 1] = string.sub(line, 1, first) .. letter .. rest
+      names[name] = true
+    end
+    if n == KEEP_FIRST and moves > KEEP_FIRST + KEEP_LAST then n = moves - KEEP_LAST end
+  end
+  return table.concat(lines, '\n'), names
+end
 
 -- Write a finished record anew without what only mattered while it lived: a hash that ever grew never shrinks in place.
 local function rewrite(run, changes)
   local set = {}
   for name, value in pairs(changes) do run[name] = value and (type(value) == 'number' and us(value) or value) or nil end
+  local groups, packed, lines = groups_of(run), past(run)
+  for i, group in ipairs(groups) do groups[i] = number_of(group) end
+  if #groups > 0 then run.group_numbers = table.concat(groups, '\n') end
+  if packed then spread(set, 'past', packed) end
   for name, value in pairs(run) do
-    if not ALIVE_ONLY[name] then spread(set, name, value) end
+    if not ALIVE_ONLY[name] and not lines[name] then spread(set, name, value) end
   end
   call('DEL', P .. 'run:' .. run.id)
   call('HSET', P .. 'run:' .. run.id, unpack(set))
@@ -136,7 +167,6 @@ local function refuse_move(run)
   return refuse('refused', {run = run.id, state = run.state, since = tonumber(run.ended or run.created)})
 end
 
-local KEEP_FIRST, KEEP_LAST = 8, 64 -- moves a history keeps; those between are dropped
 local CLAIM_KEPT = 8 -- characters of its claim id that a finished record keeps, to know a finish that is sent again
 
 -- Add a line to the history of a run, in `changes` that are to be written: `<microseconds since the run was made> <STATE> <actor>
@@ -166,6 +196,10 @@ local function move(run, to, actor, reason, changes)
   end
   if from then call('ZREM', P .. 'runs:' .. from, run.id) end
   call('ZADD', P .. 'runs:' .. to, run.created, run.id)
+  if TERMINAL[to] then
+    index(run)
+    note_end(run)
+  end
   call('XADD', P .. 'events', 'MAXLEN', '~', 20000, '*', 'run', run.id, 'at', AT, 'from', from or '', 'to', to,
     'name', run.state_name or '', 'queue', run.queue, 'actor', actor, 'reason', run.reason or '',
     'attempt', run.attempt or '0', 'token', run.token or '0', 'agent', run.agent or '', 'held', run.held or '')

@@ -1,4 +1,4 @@
--- rq_view.lua: the fourth part of the prelude: what rq's tools see, a list of ids for each line and a small hash for each run.
+-- rq_view.lua: the fifth part of the prelude: what rq's tools see, a list of ids for each line and a small hash for each run.
 
 local function rq_job(run)
   local key = P .. 'rq:job:' .. run.id

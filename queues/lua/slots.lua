@@ -1,4 +1,4 @@
--- slots.lua: the fifth part of the prelude: where waiting runs stand, who holds slots, who is woken.
+-- slots.lua: the sixth part of the prelude: where waiting runs stand, who holds slots, who is woken.
 -- A QUEUED run is in exactly one of two places: waiting:<line>, which agents claim from, or parked:<limit>|<line>.
 -- Whenever a limit has room and runs of a line are parked under it, a run that needs it stands in waiting:<line>.
 

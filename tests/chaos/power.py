@@ -16,12 +16,12 @@ from datetime import timedelta
 
 from orchestrator.client import Client
 from orchestrator.config import Settings
-from orchestrator.keys import deployment_limit
 from orchestrator.scheduler.leadership import Leadership
 from orchestrator.scheduler.passes import Passes
 from orchestrator.scheduler.process import passes_of
 from orchestrator.schedules import IntervalSchedule
 from orchestrator.store import Store
+from orchestrator.store.run_lists import Filter
 from queues.claims import Claim, Claims, Held, Outcome
 from queues.connection import connect
 from queues.recovery import Greeting, WindowLength
@@ -189,8 +189,7 @@ class PowerSite:
 
     def scheduled(self) -> set[str]:
         """The runs that the schedules have."""
-        group = self.store.keys.group(deployment_limit(self.deployment))
-        return {run_id.decode() for run_id in self.store.scripts.redis.zrange(group, 0, -1)}
+        return {run_id for piece in self.store.runs.ids(Filter(deployment_id=self.deployment)) for run_id in piece}
 
     def wrong_instants(self) -> tuple[int, list[str]]:
         """How many instants there were from the first run to the cursor; what is wrong with their runs and skips."""

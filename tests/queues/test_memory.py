@@ -19,7 +19,7 @@ def used(floor: Floor) -> int:
     return sum(int(floor.redis.memory_usage(key, samples=0) or 0) for key in floor.redis.scan_iter())
 
 
-def test_a_finished_run_with_its_indexes_costs_at_most_900_bytes(floor: Floor) -> None:
+def test_a_finished_run_with_its_indexes_costs_at_most_800_bytes(floor: Floor) -> None:
     group = f"deployment:{uuid.uuid4()}"
     fields = {
         "name": "brisk-otter-42",
@@ -42,4 +42,4 @@ def test_a_finished_run_with_its_indexes_costs_at_most_900_bytes(floor: Floor) -
         floor.agent("worker-1").finish(*proof(claim), Outcome(state="COMPLETED", fields={"exit_code": 0}))
     each = (used(floor) - before) / RUNS
     assert {floor.redis.object("encoding", floor.keys.run(run_id)) for run_id in ids} <= {b"listpack", b"ziplist"}
-    assert each <= 900, f"{each:.0f} bytes"
+    assert each <= 800, f"{each:.0f} bytes"

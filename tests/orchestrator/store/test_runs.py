@@ -7,7 +7,7 @@ import pytest
 from orchestrator.errors import Ambiguous, NotFound
 from orchestrator.runs import run_name
 from orchestrator.store import runs as store_runs
-from orchestrator.store.runs import Filter
+from orchestrator.store.run_lists import Filter
 from queues.runs import NewRun
 from tests.support.deployments import Worker
 
