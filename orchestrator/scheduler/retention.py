@@ -11,7 +11,7 @@ from queues.states import TERMINAL, State
 
 DAY = 86_400.0
 STEP = 100
-"""Runs or logs that one step removes at most: about 5 ms of Redis."""
+"""Logs, and runs of each state, that one step removes at most."""
 
 SPECS_KEPT = 10
 """Revisions of a deployment that are kept though no run was made from them."""
@@ -26,6 +26,19 @@ class Forgotten:
     more: bool
 
 
+class _Place:
+    """Behind which runs of a state the next step looks: those made before a time, and so many made at it."""
+
+    def __init__(self) -> None:
+        self.made_us, self.passed = 0, 0
+
+    def move(self, rows: list[tuple[str, int]]) -> None:
+        """Pass runs by, each with its time of creation, the oldest first."""
+        for _, made_us in rows:
+            self.passed = self.passed + 1 if made_us == self.made_us else 1
+            self.made_us = made_us
+
+
 class Retention:
     """Removes what is older than it is kept. Ages count from the end of a run, and from the last line of a log."""
 
@@ -34,17 +47,20 @@ class Retention:
         self._run_us = seconds_to_us(run_days * DAY)
         self._log_seconds = log_days * DAY
         self._unused_code = UnusedCode(store)
+        self._at: dict[State, _Place] = {}
 
     def step(self) -> Forgotten:
         """Remove up to STEP logs, and up to STEP runs of each state."""
         logs = self._store.logs.older_than(self._log_seconds, STEP)
         if logs:
             self._store.logs.drop(logs, "age")
-        old, more = self._old_runs()
-        count = self._store.records.forget(old)
+        now_us, count, more = self._store.scripts.now_us(), 0, len(logs) == STEP
+        for state in sorted(TERMINAL):
+            looked, gone = self._forget(state, now_us - self._run_us)
+            count, more = count + gone, more or looked == STEP
         if logs or count:
             events.forgot(runs=count, logs=len(logs))
-        return Forgotten(runs=count, logs=len(logs), more=more or len(logs) == STEP)
+        return Forgotten(runs=count, logs=len(logs), more=more)
 
     def trim(self) -> int:
         """Remove what grows with deployments: specs of which no run is left, skips as old as forgotten runs."""
@@ -53,29 +69,32 @@ class Retention:
         for deployment_id in self._store.deployments.names().values():
             removed += self._store.deployments.trim_specs(deployment_id, needed_since_us=oldest, keep=SPECS_KEPT)
             self._store.schedules.trim_skips(deployment_id, before_us=self._store.scripts.now_us() - self._run_us)
+        self._store.runs.trim_hours(before_us=oldest)
         return removed
 
     def forget_code(self) -> bool:
         """Remove some of the code that no deployment names any more; whether there is more to look at."""
         return self._unused_code.step()
 
-    def _old_runs(self) -> tuple[list[str], bool]:
-        """Runs that ended too long ago, and whether a state may have more of them."""
-        before_us = self._store.scripts.now_us() - self._run_us
-        old: list[str] = []
-        more = False
-        for state in sorted(TERMINAL):
-            ids = self._made_before(state, before_us)
-            records = self._store.records.get_many(ids) if ids else []
-            ended = [run.id for run in records if run is not None and (run.ended_us or 0) < before_us]
-            old += ended
-            more = more or (len(ids) == STEP and bool(ended))
-        return old, more
+    def _forget(self, state: State, before_us: int) -> tuple[int, int]:
+        """Forget some of the runs of a state that ended before a time; gives how many were looked at, and are gone."""
+        place = self._at.setdefault(state, _Place())
+        rows = self._made_before(state, before_us, place)
+        records = self._store.records.get_many([run_id for run_id, _ in rows]) if rows else []
+        ended = [run.id for run in records if run is not None and (run.ended_us or 0) < before_us]
+        gone = self._store.records.forget(ended) if ended else 0
+        # What waited for long and ended lately, or may not be forgotten, is not to be met again in this round.
+        place.move([row for row in rows if gone < len(ended) or row[0] not in ended])
+        if len(rows) < STEP:
+            del self._at[state]
+        return len(rows), gone
 
-    def _made_before(self, state: State, before_us: int) -> list[str]:
+    def _made_before(self, state: State, before_us: int, place: _Place) -> list[tuple[str, int]]:
         key = self._store.keys.state(state)
-        found = self._store.scripts.ask(lambda client: client.zrangebyscore(key, "-inf", before_us, 0, STEP))
-        return [run_id.decode() for run_id in found]
+        found = self._store.scripts.ask(
+            lambda client: client.zrangebyscore(key, place.made_us, before_us, place.passed, STEP, withscores=True)
+        )
+        return [(run_id.decode(), score_us(score)) for run_id, score in found]
 
     def _oldest_run_us(self) -> int:
         """When the oldest run was made that is still there: it is shown, and may be started, with the spec of then."""

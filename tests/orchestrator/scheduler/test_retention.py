@@ -5,7 +5,8 @@ from orchestrator.scheduler.tick import tick
 from orchestrator.store import LogRecord, TaskRecord
 from tests.support.deployments import MINUTE_US, MINUTELY, Worker, spec
 
-DAY_US = 24 * 60 * MINUTE_US
+HOUR_US = 60 * MINUTE_US
+DAY_US = 24 * HOUR_US
 
 
 def run_one(store, worker, **outcome):
@@ -19,7 +20,7 @@ def run_one(store, worker, **outcome):
 
 def keys(store):
     """All keys but those of the installation as a whole, and the answers kept for ten minutes."""
-    kept = {"events", "changes", "counters", "counted", "token", "request"}
+    kept = {"events", "changes", "counters", "counted", "token", "request", "ends"}
     return {key for key in store.scripts.redis.keys("*") if key.decode().split(":")[1] not in kept}
 
 
@@ -79,6 +80,32 @@ def test_many_old_runs_go_in_small_steps(store, client):
     retention = Retention(store)
     steps = [retention.step() for _ in range(3)]
     assert [(step.runs, step.more) for step in steps] == [(100, True), (30, False), (0, False)]
+
+
+def test_runs_that_waited_long_and_ended_lately_hide_no_old_ones(store, client):
+    client.create_from_spec(spec())
+    waited = [client.run_deployment("nightly").id for _ in range(230)]
+    old = [client.run_deployment("nightly").id for _ in range(3)]
+    for run in old:
+        client.cancel(run)
+    store.travel(20 * DAY_US)
+    for run in waited:
+        client.cancel(run)
+    store.travel(11 * DAY_US)
+    all_steps(Retention(store))
+    assert store.records.get_many(old) == [None] * 3
+    assert None not in store.records.get_many(waited)
+
+
+def test_hours_whose_runs_are_gone_are_forgotten(store, client):
+    client.create_from_spec(spec())
+    client.cancel(client.run_deployment("nightly").id)
+    store.travel(31 * DAY_US)
+    client.cancel(client.run_deployment("nightly").id)
+    all_steps(Retention(store))
+    Retention(store).trim()
+    (hour,) = store.scripts.redis.hkeys(store.keys.ends("CANCELLED"))
+    assert int(hour) == store.scripts.now_us() // HOUR_US
 
 
 def test_unfinished_runs_are_never_forgotten(store, client):
