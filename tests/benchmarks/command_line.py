@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from orchestrator.client import Client
 from orchestrator.config import Settings
 from orchestrator.store.runs import new_run
+from tests.benchmarks.figures import Figure, median
 from tests.support.deployments import HOURLY, spec
 from tests.support.installation import Installation
 
@@ -31,6 +32,27 @@ LISTS = (
 RARE = "flow-run ls --tag rare"
 """No run fits, of however many."""
 A_TAB = ("completion", "bash", "--line", "headgate flow-run inspect a")
+
+
+def command_figures(scale: float) -> list[Figure]:
+    """What somebody waits for who types a command; the commands of lists with many runs stored."""
+    repetitions, runs = max(3, int(9 * scale)), int(100_000 * scale)
+    with Installation() as installation:
+        commands = Commands(installation)
+        few = commands.turns((["--help"], ["work-queue", "ls"]), repetitions)
+        commands.store(runs)
+        lines = ("flow-run ls", RARE, *LISTS)
+        newest, rare, *others = commands.turns([*map(str.split, lines), A_TAB], repetitions)
+    tab, slowest = others.pop(), max(others, key=statistics.median)
+    stored, which = f"{runs:,} runs stored", LISTS[others.index(slowest)]
+    return [
+        median("headgate --help", few[0], "ms", at_most=150, note="exec to exit, as all below"),
+        median("a Tab that completes a run", tab, "ms", at_most=200, note=stored),
+        median("headgate work-queue ls", few[1], "ms", at_most=300),
+        median("headgate flow-run ls", newest, "ms", at_most=500, note=stored),
+        median("the slowest other list", slowest, "ms", at_most=500, note=f"{which}, {stored}"),
+        median("the runs of a tag that none has", rare, "ms", at_most=500, note=stored),
+    ]
 
 
 class Commands:
@@ -58,11 +80,11 @@ class Commands:
             count = sum(records.cancel_waiting(ended, states=("QUEUED",), actor="bench", reason="to be an ended run"))
             assert count == len(ended), f"expected {len(ended)} runs to be cancelled, got {count}"
 
-    def medians(self, lines: Iterable[Sequence[str]], repetitions: int) -> list[float]:
+    def turns(self, lines: Iterable[Sequence[str]], repetitions: int) -> list[list[float]]:
         """Milliseconds of each command; they take turns, so that a busy moment touches all of them alike."""
         lines = list(lines)
         turns = [[self.milliseconds(line) for line in lines] for _ in range(repetitions)]
-        return [statistics.median(took) for took in zip(*turns, strict=True)]
+        return [list(took) for took in zip(*turns, strict=True)]
 
     def milliseconds(self, words: Sequence[str]) -> float:
         """From exec to exit of one command, whose output is read."""

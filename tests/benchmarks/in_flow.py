@@ -1,4 +1,4 @@
-"""What happens inside of one flow run, under a real agent: tasks per second, tasks beside plain calls, lines per second.
+"""What tasks cost inside of one flow run, under a real agent: no-op tasks per second, tasks beside plain calls.
 
 Each flow measures itself and returns seconds; what Redis has of it afterwards must be whole.
 """
@@ -8,16 +8,18 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from orchestrator.client import Client
-from orchestrator.store.installation import Store
+from tests.benchmarks.figures import Figure, median, ratio
 from tests.benchmarks.fleet import Fleet
 from tests.support.waiting import wait_until
 
+TURNS = 5
 FLOWS = """
+    import threading
     import time
-    from concurrent.futures import ThreadPoolExecutor
     from orchestrator import flow, task
     from orchestrator.deployments import DeploymentSpec
+
+    meeting = threading.Barrier(2, timeout=5)
 
     def fib(n):
         return n if n < 2 else fib(n - 1) + fib(n - 2)
@@ -30,13 +32,23 @@ FLOWS = """
     def fib_task(n):
         return fib(n)
 
+    @task
+    def meet(i):
+        return meeting.wait()
+
     @flow
     def tasks(count: int, mapped: bool):
         begin = time.perf_counter()
         futures = nothing.map(range(count)) if mapped else [nothing(i) for i in range(count)]
         for future in futures:
-            future.wait()
+            future.result()
         return time.perf_counter() - begin
+
+    @flow
+    def meetings():
+        for futures in (meet.map(range(2)), [meet(0), meet(1)]):
+            for future in futures:
+                future.result()
 
     @flow
     def fibs(count: int, n: int):
@@ -48,16 +60,31 @@ FLOWS = """
             future.result()
         return [between - begin, time.perf_counter() - between]
 
-    @flow
-    def lines(count: int):
-        begin = time.perf_counter()
-        for number in range(count):
-            print(number)
-        return time.perf_counter() - begin
-
-    for each in (tasks, fibs, lines):
-        DeploymentSpec(flow=each, name="bench", work_queue="bench-4")
+    for each in (tasks, meetings, fibs):
+        DeploymentSpec(flow=each, name="bench", work_queue="four")
 """
+
+
+def task_figures(fleet: Fleet, scale: float) -> list[Figure]:
+    """Tasks of one flow, called and mapped, and tasks that compute beside the bare loop that does the same."""
+    inside, turns = InFlow(fleet), range(TURNS if scale == 1 else 2)
+    count, hard = max(100, int(1000 * scale)), 33 if scale == 1 else 24
+    figures = []
+    for way, mapped in (("called", False), (".map", True)):
+        found = [inside.tasks_per_second(count, mapped=mapped) for _ in turns]
+        name = f"{count:,} tasks of a flow, {way}"
+        figures.append(median(name, [one[0] for one in found], "/s", at_least=20_000, note="all completed"))
+        whole = [one[1] for one in found]
+        figures.append(median(f"{name}, until the run has ended", whole, "/s", note="all states in Redis"))
+    plain, tasks = zip(*(inside.beside_calls(40, 10) for _ in turns), strict=True)
+    beyond = [1000 * (with_tasks - 1.5 * bare) for bare, with_tasks in zip(plain, tasks, strict=True)]
+    figures += [
+        median("40 calls of fib(10)", [1000 * seconds for seconds in plain], "ms"),
+        median("40 tasks of fib(10)", [1000 * seconds for seconds in tasks], "ms"),
+        median("40 tasks of fib(10), beyond 1.5 × the calls", beyond, "ms", at_most=20),
+    ]
+    plain, tasks = zip(*(inside.beside_calls(10, hard) for _ in turns), strict=True)
+    return [*figures, ratio(f"10 tasks of fib({hard}): share of the calls", tasks, plain, at_most=1.03)]
 
 
 class InFlow:
@@ -65,37 +92,23 @@ class InFlow:
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
-        self._client: Client = fleet.client
-        self._store = Store(fleet.redis)
         fleet.installation.deploy(FLOWS, name="in_flow.py")
-        self._ended("tasks", count=1, mapped=False)  # its code has come
+        fleet.run("meetings/bench")  # completes only when tasks really run beside each other
 
-    def tasks_per_second(self, count: int, *, mapped: bool) -> float:
-        """No-op tasks per second, from the first call until all have ended; every one is recorded."""
-        run, seconds = self._ended("tasks", count=count, mapped=mapped)
-        recorded = wait_until(lambda: self._store.tasks.read(run), within=10)
+    def tasks_per_second(self, count: int, *, mapped: bool) -> tuple[float, float]:
+        """No-op tasks per second, from the first call until all have completed, and from the run's start to its end."""
+        record, seconds = self._ended("tasks", count=count, mapped=mapped)
+        recorded = wait_until(lambda: self._fleet.store.tasks.read(record.id), within=10)
         states = {task.state for task in recorded}
         assert (len(recorded), states) == (count, {"COMPLETED"}), f"recorded: {len(recorded)} in {states}"
-        return count / float(seconds)
+        return count / float(seconds), count / ((record.ended_us - record.started_us) / 1_000_000)
 
     def beside_calls(self, count: int, n: int) -> tuple[float, float]:
         """Seconds of so many plain calls of fib(n), and of as many tasks of it, in one run."""
         plain, tasks = self._ended("fibs", count=count, n=n)[1]
         return float(plain), float(tasks)
 
-    def lines_per_second(self, count: int) -> tuple[float, int]:
-        """Lines per second that a flow prints until the run has ended with all of them shipped, and how many are kept."""
-        run, _ = self._ended("lines", count=count)
-        record = self._fleet.runs.get(run)
-        assert record is not None and record.started_us and record.ended_us
-        kept = [int(line.record.text) for line in self._store.logs.read(run) if line.record.text.isdigit()]
-        assert kept == sorted(kept), "lines are out of order"
-        return count / ((record.ended_us - record.started_us) / 1_000_000), len(kept)
-
-    def _ended(self, flow: str, **parameters: Any) -> tuple[str, Any]:
-        """Run a flow to its end; gives the run's id and what it returned."""
-        run = self._client.run_deployment(f"{flow}/bench", parameters).id
-        wait_until(lambda: self._fleet.all_ended([run]), within=120, message=self._fleet.installation.role_logs)
-        record = self._fleet.runs.get(run)
-        assert record is not None and record.state == "COMPLETED", record
-        return run, json.loads(self._store.records.data(run, "result") or b"null")
+    def _ended(self, flow: str, **parameters: Any) -> tuple[Any, Any]:
+        """Run a flow to its end; gives the run's record and what it returned."""
+        record = self._fleet.run(f"{flow}/bench", parameters)
+        return record, json.loads(self._fleet.store.records.data(record.id, "result") or b"null")

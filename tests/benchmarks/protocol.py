@@ -10,8 +10,39 @@ from queues.claims import Claim, Claims, Outcome
 from queues.runs import NewRun, Runs
 from queues.scripts import Scripts
 from queues.work_queue import WorkQueues
+from tests.benchmarks.figures import Figure, median, ratio
+from tests.support.redis_server import RedisServer
 
+TURNS = 5
 QUEUE = "bench"
+
+
+def protocol_figures(scale: float) -> list[Figure]:
+    """Calls per second and bytes per run of the protocol alone; what is measured takes turns."""
+    calls = max(200, int(1500 * scale))
+    with RedisServer(append_only=True) as server:
+        protocol = Protocol(server.client())
+        waiting, finished = zip(*(protocol.bytes_per_run(calls // 2) for _ in range(TURNS)), strict=True)
+        measures = (
+            lambda: protocol.round_trips(calls),
+            lambda: protocol.enqueues(calls),
+            lambda: protocol.enqueues_by_hundred(calls),
+            lambda: protocol.claims_alone(calls),
+            lambda: protocol.lifecycles(calls // 2),
+        )
+        turns = [[measure() for measure in measures] for _ in range(TURNS)]
+    trip, enqueue, hundred, claim, life = zip(*turns, strict=True)
+    return [
+        median("bare round trip (script that does nothing)", trip, "/s"),
+        median("enqueue, one run per call", enqueue, "/s"),
+        ratio("enqueue: share of round trips", enqueue, trip),
+        median("enqueue, a hundred per call", hundred, "/s"),
+        median("claim, one run per call", claim, "/s"),
+        ratio("claim: share of round trips", claim, trip),
+        median("claim + confirm + finish, three calls", life, "/s"),
+        median("Redis per waiting run", waiting, "bytes", note="with rq job and indexes"),
+        median("Redis per finished run", finished, "bytes", at_most=1000, note="with indexes, no logs"),
+    ]
 
 
 def rate(count: int, call: Callable[[], object]) -> float:

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import statistics
 import sys
 import textwrap
 import time
@@ -78,11 +77,10 @@ def converse(fd: int) -> str | None:
     return state
 
 
-def start_up(folder: Path, repetitions: int = 40) -> tuple[float, float]:
-    """Milliseconds of an empty interpreter, and how many a no-op flow takes beyond it: medians of alternating tries."""
+def start_up(folder: Path, repetitions: int = 40) -> tuple[list[float], list[float]]:
+    """Milliseconds of an empty interpreter, and how many a no-op flow takes beyond it, each time: tries in turn."""
     path = folder / "noop.py"
     path.write_text(NOOP_FLOW)
     flow_milliseconds(path)  # writes the bytecode
     pairs = [(milliseconds(NOTHING), flow_milliseconds(path)) for _ in range(repetitions)]
-    empty = statistics.median(pair[0] for pair in pairs)
-    return empty, statistics.median(flow - nothing for nothing, flow in pairs)
+    return [nothing for nothing, _ in pairs], [flow - nothing for nothing, flow in pairs]
