@@ -36,7 +36,7 @@ A_TAB = ("completion", "bash", "--line", "headgate flow-run inspect a")
 
 def command_figures(scale: float) -> list[Figure]:
     """What somebody waits for who types a command; the commands of lists with many runs stored."""
-    repetitions, runs = max(3, int(9 * scale)), int(100_000 * scale)
+    repetitions, runs = max(3, int(7 * scale)), int(100_000 * scale)
     with Installation() as installation:
         commands = Commands(installation)
         few = commands.turns((["--help"], ["work-queue", "ls"]), repetitions)

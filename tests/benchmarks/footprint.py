@@ -18,10 +18,10 @@ BATCH = 500
 def idle_figures(fleet: Fleet, rq: StockRq, scale: float) -> list[Figure]:
     """CPU, memory and commands of a scheduler and one agent that have nothing to do."""
     agent, scheduler = processes(fleet, "four"), [psutil.Process(fleet.scheduler.pid)]
-    seconds = max(1.0, 6 * scale)
+    seconds = max(1.0, 4 * scale)
     with monitored(fleet.installation.redis.client()) as commands:
         scheduler[0].suspend()
-        threading.Event().wait(seconds * 2)
+        threading.Event().wait(seconds * 3)
         count = len(commands)
         scheduler[0].resume()
     percents = [busy_percent([*agent, *scheduler], seconds) for _ in range(WINDOWS)]
@@ -33,7 +33,7 @@ def idle_figures(fleet: Fleet, rq: StockRq, scale: float) -> list[Figure]:
         median("scheduler + agent, of one core", percents, "%", at_most=1, note=f"windows of {seconds:g} s"),
         Figure(name="scheduler + agent, RSS", value=both, unit="MB", at_most=90, note=parts),
         Figure(name="rq worker, RSS", value=worker, unit="MB"),
-        Figure(name="agent, commands", value=count / seconds / 2 / len(fleet.agents), unit="/s", at_most=0.999),
+        Figure(name="agent, commands", value=count / (3 * seconds) / len(fleet.agents), unit="/s", at_most=0.999),
     ]
 
 

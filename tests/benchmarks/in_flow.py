@@ -65,10 +65,13 @@ FLOWS = """
 """
 
 
-def task_figures(fleet: Fleet, scale: float) -> list[Figure]:
-    """Tasks of one flow, called and mapped, and tasks that compute beside the bare loop that does the same."""
+def task_figures(fleet: Fleet, scale: float, hard: int) -> list[Figure]:
+    """Tasks of one flow, called and mapped, and tasks that compute beside the bare loop that does the same.
+
+    `hard` is the number of Fibonacci that ten of them compute: the smaller it is, the more the tasks themselves weigh.
+    """
     inside, turns = InFlow(fleet), range(TURNS if scale == 1 else 2)
-    count, hard = max(100, int(1000 * scale)), 33 if scale == 1 else 24
+    count = max(100, int(1000 * scale))
     figures = []
     for way, mapped in (("called", False), (".map", True)):
         found = [inside.tasks_per_second(count, mapped=mapped) for _ in turns]

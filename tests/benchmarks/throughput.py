@@ -58,7 +58,7 @@ def throughput_figures(fleet: Fleet, rq: StockRq, scale: float) -> list[Figure]:
 
 def measures_of(fleet: Fleet, rq: StockRq, scale: float) -> dict[str, Callable[[], float]]:
     """What is measured in a turn; each takes about a second."""
-    redis, few, many = fleet.redis, max(16, int(80 * scale)), max(40, int(250 * scale))
+    redis, few, many = fleet.redis, max(16, int(60 * scale)), max(40, int(160 * scale))
     return {
         "interpreter": lambda: bare_loops.interpreter_rate(redis, runs=few, slots=4),
         "cold": lambda: fleet.runs_per_second("noop/four-cold", few),
