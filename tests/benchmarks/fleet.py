@@ -97,7 +97,7 @@ class Fleet:
 
     def completed(self, ids: Sequence[str]) -> list[Run]:
         """The records of runs, once all have ended; an AssertionError when one did not complete."""
-        wait_until(lambda: self.all_ended(ids[-8:]), within=120, every=0.05, message=self.installation.role_logs)
+        wait_until(lambda: self.all_ended(ids[-8:]), within=120, every=0.1, message=self.installation.role_logs)
         wait_until(lambda: self.all_ended(ids), within=20, every=0.05)
         records = [record for record in self.store.records.get_many(ids) if record]
         failed = [record.state for record in records if record.state != "COMPLETED"]

@@ -33,8 +33,8 @@ def figures_text(sections: Sections, taken_on: str) -> str:
     """What stands between the markers."""
     targets = [figure.met for figures in sections.values() for figure in figures if figure.met is not None]
     missed = [figure.name for figures in sections.values() for figure in figures if figure.met is False]
-    verdict = f"{targets.count(True)} of {len(targets)} targets met"
-    verdict += f"; not met: {', '.join(missed)}." if missed else "."
+    verdict = f"{targets.count(True)} of {len(targets)} targets met{', not met:' if missed else '.'}"
+    verdict += "".join(f"\n- {name}" for name in missed)
     head = f"\nTaken on: {taken_on}.\n\n{verdict}\n\n![{ALT}]({PICTURE})\n"
     tables = [f"\n### {title}\n\n{table(figures, markdown=True)}\n" for title, figures in sections.items()]
     return head + "".join(tables) + "\n"

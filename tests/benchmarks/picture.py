@@ -57,7 +57,7 @@ def _bar(figure: Figure, y: int, scale: float) -> str:
         f'<rect class="{KINDS[figure.whose]}" x="{LEFT}" y="{y}" width="{end - LEFT:.1f}" height="{BAR}" rx="2"/>',
     ]
     if figure.low is not None and figure.high is not None:
-        low, high = LEFT + figure.low * scale, LEFT + figure.high * scale
+        low, high = LEFT + max(figure.low, 0) * scale, LEFT + figure.high * scale
         parts.append(f'<path class="spread" d="M{low:.1f} {middle}H{high:.1f}"/>')
         end = max(end, high)
     parts.append(f'<text class="value" x="{end + 8:.1f}" y="{y + 15}">{shown(figure.value)} {figure.unit}</text>')

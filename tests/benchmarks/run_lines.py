@@ -48,7 +48,7 @@ def line_figures(fleet: Fleet, scale: float) -> list[Figure]:
     fleet.installation.deploy(FLOWS, name="run_lines.py")
     fleet.agents["ten"] = fleet.installation.start_agent("ten", "ten", limit=FLOWS_AT_ONCE)
     turns = range(TURNS if scale == 1 else 2)
-    few, many = int(20_000 * scale), int(150_000 * scale)
+    few, many = int(20_000 * scale), int(120_000 * scale)
     whole = [lines_per_second(fleet, few) for _ in turns]
     assert {kept for _, kept in whole} == {few}, f"expected all of {few} lines to be kept, got {whole}"
     rates, kept = zip(*(lines_per_second(fleet, many) for _ in turns), strict=True)
@@ -60,7 +60,7 @@ def line_figures(fleet: Fleet, scale: float) -> list[Figure]:
         ),
         median(f"{many:,} lines of one flow, {budget}", rates, "/s", at_least=100_000, note=note),
     ]
-    return [*figures, *beside_figures(fleet, max(0.5, 1.5 * scale), len(turns))]
+    return [*figures, *beside_figures(fleet, max(0.5, 1.0 * scale), len(turns))]
 
 
 def lines_per_second(fleet: Fleet, count: int) -> tuple[float, int]:

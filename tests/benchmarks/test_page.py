@@ -25,7 +25,7 @@ def test_writing_twice_is_the_same_as_writing_once():
 
 def test_the_verdict_names_what_was_missed():
     assert "2 of 2 targets met." in page.figures_text({"a": [FAST, FAST]}, "a machine")
-    assert "1 of 2 targets met; not met: cold." in page.figures_text({"a": [FAST], "b": [SLOW]}, "a machine")
+    assert "1 of 2 targets met, not met:\n- cold\n" in page.figures_text({"a": [FAST], "b": [SLOW]}, "a machine")
 
 
 @pytest.mark.parametrize("text", ["", f"{page.BEGIN}\n", f"{page.END}\n", TEXT + TEXT])

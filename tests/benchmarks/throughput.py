@@ -10,21 +10,21 @@ from tests.benchmarks.stock_rq import StockRq
 TURNS = 5
 INTERPRETER, FORK = "bare interpreter loop", "bare fork loop"
 NAMES = {
-    "interpreter": f"{INTERPRETER}, 4 slots",
     "fork": f"{FORK}, 4 slots",
-    "interpreter-1": f"{INTERPRETER}, 1 slot",
-    "fork-1": f"{FORK}, 1 slot",
-    "cold": "cold, 4 slots",
     "warm": "warm, 4 slots",
+    "interpreter": f"{INTERPRETER}, 4 slots",
+    "cold": "cold, 4 slots",
     "pooled": "cold, 2 tasks each, 4 slots",
-    "cold-1": "cold, 1 slot",
-    "warm-1": "warm, 1 slot",
-    "cold-pair": "cold, 2 agents, 2 slots each",
-    "warm-pair": "warm, 2 agents, 2 slots each",
-    "cold-limited": "cold, 4 slots, queue with limit",
-    "warm-limited": "warm, 4 slots, queue with limit",
     "rq": "rq, 1 worker",
     "rq-4": "rq, 4 workers",
+    "warm-pair": "warm, 2 agents, 2 slots each",
+    "cold-pair": "cold, 2 agents, 2 slots each",
+    "warm-limited": "warm, 4 slots, queue with limit",
+    "cold-limited": "cold, 4 slots, queue with limit",
+    "fork-1": f"{FORK}, 1 slot",
+    "warm-1": "warm, 1 slot",
+    "interpreter-1": f"{INTERPRETER}, 1 slot",
+    "cold-1": "cold, 1 slot",
 }
 DRAWN = {"fork": LIMIT, "warm": OURS, "interpreter": LIMIT, "cold": OURS, "pooled": OURS, "rq": RQ, "rq-4": RQ}
 
@@ -37,7 +37,7 @@ def throughput_figures(fleet: Fleet, rq: StockRq, scale: float) -> list[Figure]:
         # Every other turn goes backwards, so that nothing always comes right after the same thing.
         for what in list(measures) if turn % 2 == 0 else reversed(measures):
             found[what].append(measures[what]())
-    rates = [median(NAMES[what], rates, "runs/s", whose=DRAWN.get(what, "")) for what, rates in found.items()]
+    rates = [median(name, found[what], "runs/s", whose=DRAWN.get(what, "")) for what, name in NAMES.items()]
 
     def share(what: str, whole: str, of: str, at_least: float | None = None) -> Figure:
         return ratio(f"{NAMES[what]}: share of {of}", found[what], found[whole], at_least=at_least)
