@@ -6,11 +6,14 @@ STAMP := $(VENV)/.headgate-ready
 # The fast tier runs in this many processes; more than the cores only makes timing tests lie.
 JOBS  ?= 2
 ARGS  ?=
+# What `make bench-prefect` compares with, and where it is installed.
+PREFECT      := 3.9.1
+PREFECT_VENV := .venv-prefect
 # Every flow is a fresh process: without bytecode (PYTHONDONTWRITEBYTECODE is set in many containers) each would compile anew.
 COMPILE = $(BIN)/python -m compileall -q orchestrator agent queues
 
 .DEFAULT_GOAL := help
-.PHONY: help set-up run test test-all check format bench chaos chaos-protocol chaos-long prove clean
+.PHONY: help set-up run test test-all check format bench bench-prefect chaos chaos-protocol chaos-long prove clean
 
 help: ## show this list
 	@printf 'Headgate: what make can do here\n\n'
@@ -44,9 +47,15 @@ format: $(STAMP) ## write the format, and the fixes that are safe
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format .
 
-bench: $(STAMP) ## measure: bare loops and Headgate side by side (about 4 minutes)
+bench: $(STAMP) ## measure beside bare loops and stock rq, and write docs/benchmarks.md (about 5 minutes)
 	@$(COMPILE)
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+bench-prefect: $(STAMP) ## the same flows on Prefect 3, in an environment of its own (needs a package index; about 10 minutes)
+	@test -x $(PREFECT_VENV)/bin/prefect || { \
+	  $(BIN)/python -m venv $(PREFECT_VENV) && $(PREFECT_VENV)/bin/python -m pip install --quiet prefect==$(PREFECT); \
+	} || { rm -rf $(PREFECT_VENV); echo "prefect==$(PREFECT) could not be installed: nothing was measured" >&2; exit 3; }
+	@$(PREFECT_VENV)/bin/python -m tests.benchmarks.prefect_bench
 
 chaos: $(STAMP) ## real processes under faults for 2 minutes; prints its seed and a table (ARGS="--seed 7" repeats one)
 	@$(COMPILE)
@@ -65,5 +74,5 @@ prove: $(STAMP) ## measure the targets of docs/guarantees.md (ARGS="n05 n13" cho
 	@$(BIN)/python -m tests.chaos $(or $(ARGS),all)
 
 clean: ## remove the environment and caches (not .headgate, where the data of `make run` stands)
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	@rm -rf $(VENV) $(PREFECT_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
