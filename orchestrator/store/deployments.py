@@ -26,6 +26,8 @@ DIGEST = re.compile(rb"[0-9a-f]{64}")
 OUTDATED = "outdated"
 """The status of an apply that was made from a revision which another apply has replaced: nothing was written."""
 
+SPEC_GONE = BadPayload("its deployment's spec is gone")
+
 FILE_HINT = "`headgate deployment create FILE` reads a file and prints the names of what can be run"
 
 
@@ -162,9 +164,24 @@ class Deployments:
         rows = zip(deployment_ids, raws, answers[1::2], strict=True)
         there = [(one, raw, held) for one, raw, held in rows if raw]
         specs = self._read([(one, revision_in(raw)) for one, raw, _ in there])
-        gone = BadPayload("its deployment's spec is gone")
         found = zip(there, specs, strict=True)
-        return [record(one, raw, gone if spec is None else spec, held) for (one, raw, held), spec in found]
+        return [record(one, raw, SPEC_GONE if spec is None else spec, held) for (one, raw, held), spec in found]
+
+    def held(self, found: Mapping[str, Mapping[str, Any]]) -> dict[str, DeploymentRecord]:
+        """Read deployments, without their schedules, as the script due_schedules gives them: id -> fields and spec."""
+        return {one: record(one, raw, self._held_spec(one, raw), {}) for one, raw in found.items()}
+
+    def _held_spec(self, deployment_id: str, raw: Mapping[str, Any]) -> Spec | HeadgateQueueError:
+        key = (deployment_id, revision_in(raw))
+        if key in self._specs:
+            return self._specs[key]
+        text = raw.get("spec")
+        if text is None:
+            return too_large(raw["size"]) if raw["size"] else SPEC_GONE
+        found = checked_spec(text.encode("utf-8", "surrogateescape"))
+        if not isinstance(found, HeadgateQueueError):
+            self._keep({key: found})
+        return found
 
     def all(self) -> list[DeploymentRecord]:
         """List all deployments by name."""
@@ -185,12 +202,15 @@ class Deployments:
         found: dict[tuple[str, int], Spec] = {key: self._specs[key] for key in wanted if key in self._specs}
         fresh = self._fetch([key for key in dict.fromkeys(wanted) if key not in found])
         found |= {key: spec for key, spec in fresh.items() if not isinstance(spec, HeadgateQueueError)}
-        for key, spec in found.items():
+        self._keep(found)
+        return [found.get(key, fresh.get(key)) for key in wanted]
+
+    def _keep(self, specs: Mapping[tuple[str, int], Spec]) -> None:
+        for key, spec in specs.items():
             self._specs[key] = spec
             self._specs.move_to_end(key)
         while len(self._specs) > SPECS_CACHED:
             self._specs.popitem(last=False)
-        return [found.get(key, fresh.get(key)) for key in wanted]
 
     def _fetch(self, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Spec | HeadgateQueueError]:
         """Read specs from Redis, their sizes first: what is larger than any spec is not read at all."""
@@ -205,9 +225,7 @@ class Deployments:
         sizes = dict(zip(wanted, ask("hstrlen", wanted), strict=True))
         fit = [key for key, size in sizes.items() if 0 < size <= LARGEST_SPEC]
         found: dict[tuple[str, int], Spec | HeadgateQueueError] = {
-            key: BadPayload(f"its deployment's spec has {size} bytes, allowed are {LARGEST_SPEC}")
-            for key, size in sizes.items()
-            if size > LARGEST_SPEC
+            key: too_large(size) for key, size in sizes.items() if size > LARGEST_SPEC
         }
         return found | {key: checked_spec(text) for key, text in zip(fit, ask("hget", fit), strict=True) if text}
 
@@ -238,6 +256,11 @@ class Deployments:
         """Remove a deployment with its specs, schedules, skips and limit; its runs stay."""
         self._specs.clear()
         return bool(self._scripts.call("delete_deployment", id=deployment_id, actor=actor, offer=OFFER))
+
+
+def too_large(size: int) -> BadPayload:
+    """What is wrong with a spec of so many bytes."""
+    return BadPayload(f"its deployment's spec has {size} bytes, allowed are {LARGEST_SPEC}")
 
 
 def revision_in(raw: Mapping[str, str]) -> int:

@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.keys import StoreKeys
+from orchestrator.store.specs import LARGEST_SPEC
 from queues.records import whole
 from queues.scripts import Scripts
+
+SPECS_AT_ONCE = 512 << 10
+"""Bytes of specs after which one call gives no more schedules: about a millisecond of Redis."""
 
 MAKE = "make"
 """The verdict on an instant that gets a run; any other verdict is the id of the run that waits in its place."""
@@ -30,6 +34,8 @@ class Due:
 
     now_us: int
     standings: list[Standing]
+    deployments: Mapping[str, Mapping[str, Any]]
+    """What Redis holds of their deployments, by id; `Deployments.held` reads it."""
     stopped: tuple[str, ...]
 
 
@@ -102,7 +108,7 @@ class Schedules:
 
     def due(self, limit: int) -> Due:
         """Give the time of Redis and the schedules that have an instant at or before it, oldest first."""
-        reply = self._scripts.call("due_schedules", limit=limit)
+        reply = self._scripts.call("due_schedules", limit=limit, largest=LARGEST_SPEC, most=SPECS_AT_ONCE)
         items = [
             Standing(
                 deployment_id=item["deployment"],
@@ -114,7 +120,12 @@ class Schedules:
             )
             for item in reply["items"]
         ]
-        return Due(now_us=int(reply["now"]), standings=items, stopped=tuple(reply["stopped"]))
+        return Due(
+            now_us=int(reply["now"]),
+            standings=items,
+            deployments=dict(reply["deployments"]),
+            stopped=tuple(reply["stopped"]),
+        )
 
     def begin(self, wanted: Sequence[Wanted], epoch: int | None = None) -> list[list[str]] | None:
         """Decide which instants get a run: per item and instant MAKE or the id of a run that waits already.

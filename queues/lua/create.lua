@@ -5,8 +5,10 @@
 local kept, clash = remembered('create', A.request_id)
 if kept or clash then return kept or clash end
 
+local there = {}
 for _, new in ipairs(A.runs) do
-  if not queue_exists(new.queue) then return refuse('unknown_queue', {queue = new.queue}) end
+  there[new.queue] = there[new.queue] or queue_exists(new.queue)
+  if not there[new.queue] then return refuse('unknown_queue', {queue = new.queue}) end
 end
 
 -- Runs of one call without a due time stand in line in their order: each is due a microsecond after the one before.
@@ -29,7 +31,7 @@ end
 
 local answers = {}
 for i, new in ipairs(A.runs) do
-  local there = call('HGET', P .. 'run:' .. new.id, 'state')
-  answers[i] = {not there, there or record(new, new.due or NOW + i - 1)}
+  local state = call('HGET', P .. 'run:' .. new.id, 'state')
+  answers[i] = {not state, state or record(new, new.due or NOW + i - 1)}
 end
 return remember('create', A.request_id, done(answers))

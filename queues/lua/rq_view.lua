@@ -1,19 +1,28 @@
 -- rq_view.lua: the fifth part of the prelude: what rq's tools see, a list of ids for each line and a small hash for each run.
 
+local told = {} -- microseconds -> as rq writes them: the runs of one call share most of their times
+
+local function rq_time(at)
+  told[at] = told[at] or utc(at)
+  return told[at]
+end
+
 local function rq_job(run)
   local key = P .. 'rq:job:' .. run.id
   if TERMINAL[run.state] then mirror('DEL', key) return end
   if run.state == 'QUEUED' then
-    mirror('HSET', key, 'status', 'queued', 'created_at', utc(run.created), 'enqueued_at', utc(NOW), 'origin', line_of(run),
-      'description', run.name or run.id, 'timeout', '-1', 'data', RQ_DATA)
-    mirror('HDEL', key, 'worker_name', 'started_at')
+    local fresh = mirror('HSET', key, 'status', 'queued', 'created_at', rq_time(tonumber(run.created)), 'enqueued_at', rq_time(NOW),
+      'origin', line_of(run), 'description', run.name or run.id, 'timeout', '-1', 'data', RQ_DATA)
+    if fresh ~= 7 then mirror('HDEL', key, 'worker_name', 'started_at') end
   elseif run.state == 'PENDING' then
-    mirror('HSET', key, 'status', 'started', 'started_at', utc(NOW), 'worker_name', run.agent)
+    mirror('HSET', key, 'status', 'started', 'started_at', rq_time(NOW), 'worker_name', run.agent)
   elseif mirror('EXISTS', key) == 1 then
     mirror('HSET', key, 'status', 'scheduled')
     mirror('HDEL', key, 'worker_name', 'started_at')
   end
 end
+
+local listed = {} -- lines whose list is noted
 
 local NEAR = 100 -- entries from an end of a list up to which one is sought
 
@@ -21,7 +30,8 @@ local NEAR = 100 -- entries from an end of a list up to which one is sought
 -- goes to the end there, and the next look of repair may sort it in.
 local function rq_list(line, id, rank, size)
   local list, behind = P .. 'rq:queue:' .. line, size - 1 - rank
-  mirror('SADD', P .. 'rq:queues', list)
+  if not listed[line] then mirror('SADD', P .. 'rq:queues', list) end
+  listed[line] = true
   if rank == 0 then return mirror('LPUSH', list, id) end
   if behind > 0 and rank <= NEAR then
     local before = call('ZRANGE', P .. 'waiting:' .. line, rank - 1, rank - 1)[1]

@@ -211,6 +211,13 @@ def test_ten_thousand_instants_of_many_schedules_each_get_a_run_or_a_skip(store,
     assert expected > 10_000
 
 
+def test_large_specs_are_read_in_small_steps(store, client):
+    for number in range(4):
+        deploy(client, MINUTELY, name=f"large-{number}", parameters={"text": "x" * 200_000})
+    store.travel(MINUTE_US)
+    assert [tick(store).made for _ in range(3)] == [3, 1, 0]
+
+
 def test_a_schedule_that_can_not_be_read_does_not_keep_the_others_from_their_runs(store, client):
     bad = deploy(client, MINUTELY, name="bad")
     deploy(client, MINUTELY, name="good")
