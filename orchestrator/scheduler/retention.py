@@ -13,6 +13,9 @@ DAY = 86_400.0
 STEP = 100
 """Logs, and runs of each state, that one step removes at most."""
 
+DEPLOYMENTS_AT_ONCE = 50
+"""Deployments that one step of `trim` looks at: a millisecond of Redis, and as much here."""
+
 SPECS_KEPT = 10
 """Revisions of a deployment that are kept though no run was made from them."""
 
@@ -48,6 +51,8 @@ class Retention:
         self._log_seconds = log_days * DAY
         self._unused_code = UnusedCode(store)
         self._at: dict[State, _Place] = {}
+        self._trimmed_to = 0
+        self._needed_since_us = 0
 
     def step(self) -> Forgotten:
         """Remove up to STEP logs, and up to STEP runs of each state."""
@@ -62,18 +67,22 @@ class Retention:
             events.forgot(runs=count, logs=len(logs))
         return Forgotten(runs=count, logs=len(logs), more=more)
 
-    def trim(self) -> int:
-        """Remove what grows with deployments: specs of which no run is left, skips as old as forgotten runs."""
-        oldest = self._oldest_run_us()
-        removed = 0
-        for deployment_id in self._store.deployments.names().values():
-            removed += self._store.deployments.trim_specs(deployment_id, needed_since_us=oldest, keep=SPECS_KEPT)
-            self._store.schedules.trim_skips(deployment_id, before_us=self._store.scripts.now_us() - self._run_us)
-        self._store.runs.trim_hours(before_us=oldest)
-        return removed
+    def trim(self) -> bool:
+        """Remove, for the next deployments, specs of which no run is left, and skips as old as forgotten runs.
+
+        Says whether there are more deployments to look at; a call after the last begins with the first again.
+        """
+        if self._trimmed_to == 0:
+            self._needed_since_us = self._oldest_run_us()
+            self._store.runs.trim_hours(before_us=self._needed_since_us)
+        self._trimmed_to, some = self._store.deployments.some(self._trimmed_to, DEPLOYMENTS_AT_ONCE)
+        for one in self._store.deployments.revisions.with_more(some, SPECS_KEPT):
+            self._store.deployments.revisions.trim(one, needed_since_us=self._needed_since_us, keep=SPECS_KEPT)
+        self._store.schedules.trim_skips(some, self._store.scripts.now_us() - self._run_us)
+        return self._trimmed_to != 0
 
     def forget_code(self) -> bool:
-        """Remove some of the code that no deployment names any more; whether there is more to look at."""
+        """Look at some deployments or remove some of the code that none names any more; whether there is more to do."""
         return self._unused_code.step()
 
     def _forget(self, state: State, before_us: int) -> tuple[int, int]:

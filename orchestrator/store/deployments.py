@@ -1,32 +1,25 @@
 """Deployments in Redis: applied atomically with a revision, every revision kept while a run may need it."""
 
 import hashlib
-import re
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from orchestrator.keys import StoreKeys
 from orchestrator.store.names import ambiguous, not_found, pick
+from orchestrator.store.revisions import SPEC_GONE, Revisions, digests_in, revision_in
 from orchestrator.store.schedules import Standing, standings
-from orchestrator.store.specs import LARGEST_SPEC, Spec, checked_spec, readable, stub, written
+from orchestrator.store.specs import Spec, readable, stub, written
 from orchestrator.store.specs import canonical as canonical
 from orchestrator.store.traits import traits_of
 from queues import schemas
-from queues.errors import BadPayload, HeadgateQueueError, NewerSchema
+from queues.errors import HeadgateQueueError, NewerSchema
 from queues.limits import OFFER
 from queues.records import Run, whole
 from queues.scripts import Scripts
 
-SPECS_CACHED = 1_000
-DIGEST = re.compile(rb"[0-9a-f]{64}")
-
 OUTDATED = "outdated"
 """The status of an apply that was made from a revision which another apply has replaced: nothing was written."""
-
-SPEC_GONE = BadPayload("its deployment's spec is gone")
 
 FILE_HINT = "`headgate deployment create FILE` reads a file and prints the names of what can be run"
 
@@ -72,7 +65,7 @@ def full_name(spec: Spec) -> str:
 
 
 class Deployments:
-    """Applies, reads, pauses and deletes deployments; keeps the specs it has read, since a revision never changes.
+    """Applies, reads, pauses and deletes deployments.
 
     Revision numbers go on when a deployment is deleted and made anew, so that runs of the old one find no spec.
     """
@@ -80,7 +73,7 @@ class Deployments:
     def __init__(self, scripts: Scripts, keys: StoreKeys) -> None:
         self._scripts = scripts
         self._keys = keys
-        self._specs: OrderedDict[tuple[str, int], Spec] = OrderedDict()
+        self.revisions = Revisions(scripts, keys)
 
     def put(
         self,
@@ -105,6 +98,7 @@ class Deployments:
             "offer": OFFER,
             "actor": actor,
             "traits": sorted(traits_of(spec)),
+            "digests": digests_in(text.encode()),
             "schedules": [
                 {"slug": placed.slug, "text": placed.text}
                 | ({} if placed.next_us is None else {"next": placed.next_us})
@@ -163,25 +157,13 @@ class Deployments:
         ]
         rows = zip(deployment_ids, raws, answers[1::2], strict=True)
         there = [(one, raw, held) for one, raw, held in rows if raw]
-        specs = self._read([(one, revision_in(raw)) for one, raw, _ in there])
+        specs = self.revisions.read([(one, revision_in(raw)) for one, raw, _ in there])
         found = zip(there, specs, strict=True)
         return [record(one, raw, SPEC_GONE if spec is None else spec, held) for (one, raw, held), spec in found]
 
     def held(self, found: Mapping[str, Mapping[str, Any]]) -> dict[str, DeploymentRecord]:
         """Read deployments, without their schedules, as the script due_schedules gives them: id -> fields and spec."""
-        return {one: record(one, raw, self._held_spec(one, raw), {}) for one, raw in found.items()}
-
-    def _held_spec(self, deployment_id: str, raw: Mapping[str, Any]) -> Spec | HeadgateQueueError:
-        key = (deployment_id, revision_in(raw))
-        if key in self._specs:
-            return self._specs[key]
-        text = raw.get("spec")
-        if text is None:
-            return too_large(raw["size"]) if raw["size"] else SPEC_GONE
-        found = checked_spec(text.encode("utf-8", "surrogateescape"))
-        if not isinstance(found, HeadgateQueueError):
-            self._keep({key: found})
-        return found
+        return {one: record(one, raw, self.revisions.given(one, raw), {}) for one, raw in found.items()}
 
     def all(self) -> list[DeploymentRecord]:
         """List all deployments by name."""
@@ -192,60 +174,18 @@ class Deployments:
 
         Raises NewerSchema and BadPayload for one that can not be worked with.
         """
-        found = self._read([(deployment_id, revision)])[0]
+        found = self.revisions.read([(deployment_id, revision)])[0]
         if isinstance(found, HeadgateQueueError):
             raise found
         return found
 
-    def _read(self, wanted: Sequence[tuple[str, int]]) -> list[Spec | HeadgateQueueError | None]:
-        """Read revisions of specs, each (deployment id, revision); those read before are kept here."""
-        found: dict[tuple[str, int], Spec] = {key: self._specs[key] for key in wanted if key in self._specs}
-        fresh = self._fetch([key for key in dict.fromkeys(wanted) if key not in found])
-        found |= {key: spec for key, spec in fresh.items() if not isinstance(spec, HeadgateQueueError)}
-        self._keep(found)
-        return [found.get(key, fresh.get(key)) for key in wanted]
+    def some(self, cursor: int, count: int) -> tuple[int, list[str]]:
+        """Give about so many ids of deployments and where to go on, from 0 until that is 0 again.
 
-    def _keep(self, specs: Mapping[tuple[str, int], Spec]) -> None:
-        for key, spec in specs.items():
-            self._specs[key] = spec
-            self._specs.move_to_end(key)
-        while len(self._specs) > SPECS_CACHED:
-            self._specs.popitem(last=False)
-
-    def _fetch(self, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Spec | HeadgateQueueError]:
-        """Read specs from Redis, their sizes first: what is larger than any spec is not read at all."""
-
-        def ask(what: str, keys: Sequence[tuple[str, int]]) -> list[Any]:
-            def read(pipe: Any) -> None:
-                for deployment_id, revision in keys:
-                    getattr(pipe, what)(self._keys.specs(deployment_id), str(revision))
-
-            return self._scripts.ask_many(read) if keys else []
-
-        sizes = dict(zip(wanted, ask("hstrlen", wanted), strict=True))
-        fit = [key for key, size in sizes.items() if 0 < size <= LARGEST_SPEC]
-        found: dict[tuple[str, int], Spec | HeadgateQueueError] = {
-            key: too_large(size) for key, size in sizes.items() if size > LARGEST_SPEC
-        }
-        return found | {key: checked_spec(text) for key, text in zip(fit, ask("hget", fit), strict=True) if text}
-
-    def digests_named(self, deployment_id: str) -> frozenset[str]:
-        """Every digest that a kept revision names, whatever it is of: specs of newer versions are no exception."""
-        texts = self._scripts.ask(lambda client: client.hvals(self._keys.specs(deployment_id)))
-        return frozenset(digest.decode() for text in texts for digest in DIGEST.findall(text))
-
-    def trim_specs(self, deployment_id: str, *, needed_since_us: int, keep: int) -> int:
-        """Remove revisions that were replaced before a time, but for the newest `keep`; gives how many were removed."""
-        key = self._keys.specs(deployment_id)
-        raw = self._scripts.ask(lambda client: client.hgetall(key) if client.hlen(key) > 2 * keep else {})
-        applied = sorted((int(name[3:]), int(at)) for name, at in raw.items() if name.startswith(b"at:"))
-        old = [revision for (revision, _), (_, replaced_us) in pairwise(applied) if replaced_us < needed_since_us][
-            : max(len(applied) - keep, 0)
-        ]
-        if old:
-            fields = [name for revision in old for name in (str(revision), f"at:{revision}")]
-            self._scripts.ask(lambda client: client.hdel(key, *fields))
-        return len(old)
+        Those that are there all the time are given at least once.
+        """
+        after, found = self._scripts.ask(lambda client: client.hscan(self._keys.deployments, cursor, count=count))
+        return int(after), [own.decode("utf-8", "replace") for own in found.values()]
 
     def set_paused(self, deployment_id: str, paused: bool, next_due: Mapping[str, int], actor: str) -> bool:
         """Switch the schedules of a deployment off or on; `next_due` has slug -> microseconds, for switching on."""
@@ -254,19 +194,8 @@ class Deployments:
 
     def delete(self, deployment_id: str, actor: str) -> bool:
         """Remove a deployment with its specs, schedules, skips and limit; its runs stay."""
-        self._specs.clear()
+        self.revisions.forget()
         return bool(self._scripts.call("delete_deployment", id=deployment_id, actor=actor, offer=OFFER))
-
-
-def too_large(size: int) -> BadPayload:
-    """What is wrong with a spec of so many bytes."""
-    return BadPayload(f"its deployment's spec has {size} bytes, allowed are {LARGEST_SPEC}")
-
-
-def revision_in(raw: Mapping[str, str]) -> int:
-    """The revision that a deployment's hash names; 0, which has no spec, when it names none."""
-    text = raw.get("revision", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
 
 
 def record(

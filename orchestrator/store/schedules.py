@@ -146,10 +146,15 @@ class Schedules:
         entries = self._scripts.ask(lambda client: client.xrevrange(key, count=limit))
         return [skip(fields) for _, fields in entries]
 
-    def trim_skips(self, deployment_id: str, before_us: int) -> None:
+    def trim_skips(self, deployment_ids: Sequence[str], before_us: int) -> None:
         """Forget what was skipped before a time."""
-        key, oldest = self._keys.skips(deployment_id), before_us // 1000
-        self._scripts.ask(lambda client: client.xtrim(key, minid=oldest, approximate=False))
+
+        def trim(pipe: Any) -> None:
+            for deployment_id in deployment_ids:
+                pipe.xtrim(self._keys.skips(deployment_id), minid=before_us // 1000, approximate=False)
+
+        if deployment_ids:
+            self._scripts.ask_many(trim)
 
 
 def fence(epoch: int | None) -> dict[str, int]:

@@ -2,7 +2,8 @@
 -- KEYS[1] prefix
 -- ARGV[1] id, name (flow/deployment), queue, spec (JSON), digest, limit (number or nil), offer (parked runs to return at
 --   once when the limit rises), actor, schedules: list of {slug, text, next (microseconds or nil)}, traits (what runs of it
---   can be listed by), base? (the revision that this one was made from: nothing is written when another was applied since)
+--   can be listed by), base? (the revision that this one was made from: nothing is written when another was applied since),
+--   digests (what of code the spec names: bundles among them count as just put, so that whoever looks for unnamed ones leaves them)
 -- Returns {status = created | updated | unchanged | outdated, revision, paused, before (spec of the revision before, or nil)}.
 -- A schedule whose text is the same keeps its cursor and its next instant; a changed or new one starts after now.
 if not queue_exists(A.queue) then return refuse('unknown_queue', {queue = A.queue}) end
@@ -14,6 +15,7 @@ local revision, paused = tonumber(old[1] or nil), old[3] == '1'
 if not revision then revision, old[2] = 0, false end -- there is none, or something else spoilt it
 -- The same text is there already when this call is sent again.
 if A.base and A.base ~= revision and A.digest ~= old[2] then return done({status = 'outdated', revision = revision, paused = paused}) end
+for _, digest in ipairs(A.digests or {}) do call('ZADD', P .. 'bundles', 'XX', AT, digest) end
 local status = not old[1] and 'created' or old[2] ~= A.digest and 'updated' or 'unchanged'
 local before = old[1] and call('HGET', P .. 'specs:' .. A.id, old[1]) or nil
 

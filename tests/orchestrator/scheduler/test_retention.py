@@ -124,13 +124,33 @@ def test_old_skips_and_specs_are_trimmed(store, client):
     for number in range(30):
         client.create_from_spec(spec(MINUTELY, tags=[f"t{number}"]))
     run = Worker(store).run_one()
-    assert Retention(store).trim() == 0  # the run was made from the first of them, and is shown with it
+
+    def kept_specs():
+        return [name for name in store.scripts.redis.hkeys(store.keys.specs(deployment)) if name.isdigit()]
+
+    Retention(store).trim()
+    assert len(kept_specs()) == 31, "the run was made from the first of them, and is shown with it"
     store.travel(31 * DAY_US)
     all_steps(Retention(store))
     assert store.records.get(run) is None
-    assert Retention(store).trim() > 0
+    Retention(store).trim()
+    assert len(kept_specs()) == 10
     store.travel(-31 * DAY_US)
     assert store.schedules.skips(deployment)
     server_us = store.scripts.now_us() - store.scripts.offset_us  # entries of a stream carry the server's own time
-    store.schedules.trim_skips(deployment, before_us=server_us + 1_000_000)
+    store.schedules.trim_skips([deployment], before_us=server_us + 1_000_000)
     assert store.schedules.skips(deployment) == []
+
+
+def test_very_many_deployments_are_trimmed_in_small_steps(store, client):
+    for number in range(600):
+        store.deployments.put(str(number), spec(name=f"d{number}"), [], "test")
+    for number in range(25):
+        client.create_from_spec(spec(MINUTELY, tags=[f"t{number}"]))
+    store.travel(31 * DAY_US)
+    retention = Retention(store)
+    steps = [retention.trim()]
+    while steps[-1]:
+        steps.append(retention.trim())
+    assert len(steps) > 5
+    assert store.scripts.redis.hlen(store.keys.specs(client.get_deployment("nightly").id)) == 20

@@ -10,7 +10,7 @@ import pytest
 from orchestrator.bundles.chunks import digest_of
 from orchestrator.scheduler.unused_code import UnusedCode
 from tests.orchestrator.client.test_deployment_code import code_of
-from tests.support.deployments import MINUTE_US
+from tests.support.deployments import MINUTE_US, spec
 
 HOUR_US = 60 * MINUTE_US
 
@@ -102,3 +102,24 @@ def test_many_deployments_and_bundles_go_in_small_steps(client: Any, store: Any,
     while unused.step():
         counts.append(held(store)[0])
     assert counts == [7, 2] and held(store)[0] == 0
+
+
+def test_a_deployment_that_names_old_code_while_a_round_goes_on_keeps_it(client: Any, store: Any, folder: Path) -> None:
+    digest = deploy(client, folder, "one")
+    text = client.store.deployments.find("nightly").spec
+    client.delete_deployment("nightly")
+    for number in range(600):
+        store.deployments.put(f"other-{number}", spec(name=f"other-{number}"), [], "test")
+    store.travel(2 * HOUR_US)
+    unused = UnusedCode(store)
+    assert unused.step()  # it has looked at some of the deployments
+    client.create_from_spec({**text, "name": "again"})
+    while unused.step():
+        continue
+    assert store.bundles.get(digest) is not None
+
+
+def test_without_old_code_no_deployment_is_looked_at(client: Any, store: Any, folder: Path, monkeypatch: Any) -> None:
+    deploy(client, folder, "one")
+    monkeypatch.setattr(store.deployments, "some", None)
+    assert UnusedCode(store).step() is False

@@ -126,8 +126,8 @@ def test_old_specs_go_once_no_unfinished_run_can_need_them(store):
     for number in range(15):
         put(store, spec(tags=[f"t{number}"]))
     now_us = store.scripts.now_us()
-    assert store.deployments.trim_specs(ID, needed_since_us=0, keep=5) == 0
-    assert store.deployments.trim_specs(ID, needed_since_us=now_us + 1, keep=5) == 10
+    assert store.deployments.revisions.trim(ID, needed_since_us=0, keep=5) == 0
+    assert store.deployments.revisions.trim(ID, needed_since_us=now_us + 1, keep=5) == 10
     assert store.scripts.redis.hlen(store.keys.specs(ID)) == 10
 
 
