@@ -18,6 +18,7 @@ from tests.benchmarks.fleet import fleet
 from tests.benchmarks.footprint import Growth, idle_figures
 from tests.benchmarks.in_flow import task_figures
 from tests.benchmarks.protocol import protocol_figures
+from tests.benchmarks.reading import reading_figures
 from tests.benchmarks.run_lines import line_figures
 from tests.benchmarks.starting import starting_figures
 from tests.benchmarks.stock_rq import stock_rq
@@ -32,6 +33,7 @@ ALONE: dict[str, tuple[str, Callable[[float], list[Figure]]]] = {
     "schedules": ("Schedules", clock_figures),
     "protocol": ("Protocol", protocol_figures),
     "commands": ("Commands", command_figures),
+    "reading": ("Reading", reading_figures),
 }
 
 
