@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 MOST_BIRTHS = 5000
-MOST_TEMPLATES = 16
+MOST_TEMPLATES = 32
 """In all: the one that was used longest ago goes first; so it does when all together take more than they may."""
 
 IDLE_SECONDS = 900.0
