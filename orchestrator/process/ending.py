@@ -6,6 +6,19 @@ import sys
 from orchestrator.process import output
 from orchestrator.sdk import stdlib
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+_fflush: "Callable[[None], object] | None" = None
+
+
+def get_ready() -> None:
+    """Find what flushes C's buffer: once for all forks of a process, which then need not look whether they have to."""
+    global _fflush
+    _fflush = stdlib.load("ctypes").CDLL(None).fflush
+
 
 def finish_user_code() -> None:
     """Join the user's threads, run his atexit handlers, and flush everything, as the interpreter would."""
@@ -15,7 +28,10 @@ def finish_user_code() -> None:
     # The C module's own function: it runs every handler, prints what one raises, and goes on.
     _quietly(atexit._run_exitfuncs)
     output.flush()
-    if _foreign_extensions():
+    if _fflush is not None:
+        _quietly(_flush_c)
+    elif _foreign_extensions():
+        get_ready()
         _quietly(_flush_c)
 
 
@@ -36,4 +52,5 @@ def _foreign_extensions() -> bool:
 
 
 def _flush_c() -> None:
-    stdlib.load("ctypes").CDLL(None).fflush(None)
+    if _fflush is not None:
+        _fflush(None)

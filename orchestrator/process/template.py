@@ -64,8 +64,9 @@ class _Template:
     """Takes orders until nobody can give any more."""
 
     def __init__(self, link: Link, life: int, as_cold: frozenset[str], restore: "Callable[[], None]") -> None:
-        from orchestrator.process import forking
+        from orchestrator.process import ending, forking
 
+        ending.get_ready()
         self._link = link
         self._life = life
         self._added = frozenset(name for name in sys.modules if name not in as_cold)
