@@ -63,7 +63,7 @@ def new_run_id() -> str:
 
 def run_name(run_id: str) -> str:
     """Two words and a number that follow from the id, for people to tell runs apart: `brisk-otter-42`."""
-    number = UUID(run_id).int
+    number = int(run_id.replace("-", ""), 16)
     number, digits = divmod(number, 100)
     number, animal = divmod(number, len(ANIMALS))
     return f"{ADJECTIVES[number % len(ADJECTIVES)]}-{ANIMALS[animal]}-{digits:02}"

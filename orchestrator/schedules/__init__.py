@@ -62,7 +62,7 @@ class Schedule:
         return type(self) is type(other) and repr(self) == repr(other)
 
     def __hash__(self) -> int:
-        return hash(repr(self))
+        return hash(tuple(self.facts().values()))
 
 
 class IntervalSchedule(Schedule):

@@ -23,17 +23,16 @@ Spec = Mapping[str, Any]
 
 NAMES = ("flow", "name", "work_queue")
 """Without these nothing is known of a deployment."""
-NUMBER = (int, float)
-SHAPE: Mapping[str, type | tuple[type, ...]] = {
+SHAPE: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(
-        (*NAMES, "path", "function", "working_dir", "code_version", "description", "on_lost", "entry"), str
+        (*NAMES, "path", "function", "working_dir", "code_version", "description", "on_lost", "entry"), (str,)
     ),
-    **dict.fromkeys(("tags", "schedules"), list),
-    **dict.fromkeys(("parameters", "schema", "env", "source"), dict),
-    **dict.fromkeys(("concurrency_limit", "retries", "max_lost", "max_waiting"), int),
-    **dict.fromkeys(("retry_delay_seconds", "timeout_seconds"), NUMBER),
+    **dict.fromkeys(("tags", "schedules"), (list,)),
+    **dict.fromkeys(("parameters", "schema", "env", "source"), (dict,)),
+    **dict.fromkeys(("concurrency_limit", "retries", "max_lost", "max_waiting"), (int,)),
+    **dict.fromkeys(("retry_delay_seconds", "timeout_seconds"), (int, float)),
 }
-"""The types of what is read of a spec; None stands for what is left out."""
+"""The types of what is read of a spec, which are exact in JSON; None stands for what is left out."""
 
 
 def canonical(value: Any) -> str:
@@ -80,19 +79,19 @@ def checked_spec(text: bytes | str) -> Spec | HeadgateQueueError:
 
 def check_shape(spec: Spec) -> None:
     """Raise BadPayload for a spec that no version of ours wrote; fields that are not known do not matter."""
-    for field, allowed in SHAPE.items():
-        value = spec.get(field)
-        if value is None and field not in NAMES:
-            continue
-        if not isinstance(value, allowed) or isinstance(value, bool):
-            raise BadPayload(f"expected its {field} to be {named(allowed)}, got {type(value).__name__}")
+    for field in NAMES:
+        if spec.get(field) is None:
+            raise BadPayload(f"expected its {field} to be str, got NoneType")
+    for field, value in spec.items():
+        if value is not None and type(value) not in SHAPE.get(field, (type(value),)):
+            raise BadPayload(f"expected its {field} to be {named(SHAPE[field])}, got {type(value).__name__}")
     if not all(isinstance(tag, str) for tag in spec.get("tags") or ()):
         raise BadPayload("expected its tags to be texts")
 
 
-def named(allowed: type | tuple[type, ...]) -> str:
-    """A type, or several, in a sentence."""
-    return allowed.__name__ if isinstance(allowed, type) else " or ".join(one.__name__ for one in allowed)
+def named(allowed: tuple[type, ...]) -> str:
+    """Types in a sentence."""
+    return " or ".join(one.__name__ for one in allowed)
 
 
 def stub(name: str, problem: HeadgateQueueError | None) -> Spec:

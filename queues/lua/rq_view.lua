@@ -39,8 +39,9 @@ local function rq_list(line, id, rank, size)
     if type(length) == 'number' and length > 0 then return end
   end
   local later = behind > 0 and behind <= NEAR and rank > NEAR and mirror('RPOP', list, behind) or {}
-  mirror('RPUSH', list, id)
-  for i = #later, 1, -1 do mirror('RPUSH', list, later[i]) end
+  local back = {id}
+  for i = #later, 1, -1 do back[#back + 1] = later[i] end
+  mirror('RPUSH', list, unpack(back))
 end
 
 local GONE = '' -- stands in the place of an id that leaves the middle of a list
