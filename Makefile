@@ -47,7 +47,7 @@ format: $(STAMP) ## write the format, and the fixes that are safe
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format .
 
-bench: $(STAMP) ## measure beside bare loops and stock rq, and write docs/benchmarks.md (about 5 minutes)
+bench: $(STAMP) ## measure beside bare loops and stock rq, and write docs/benchmarks.md (about 6 minutes)
 	@$(COMPILE)
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 

@@ -8,15 +8,13 @@ from typing import Any
 import msgpack
 
 from orchestrator.process import frames
-from orchestrator.process.frames import MAX_FRAME, WireError
+from orchestrator.process.frames import MAX_FRAME, PRINTED, TEXT, WireError
 
-OUT = b"\x92\xa3out\x82\xa6stream"
-TEXT = b"\xa4text\xdb"
-STREAM_AT = 4 + len(OUT)
+STREAM_AT = 4 + len(PRINTED)
 TEXT_AT = STREAM_AT + 1
 SIZE_AT = TEXT_AT + len(TEXT)
 START_AT = SIZE_AT + 4
-"""Where things stand in a frame of printed text (`orchestrator.process.output`), its length included."""
+"""Where things stand in a frame of printed text (`orchestrator.process.frames`), its length included."""
 
 LONGEST = 4096
 """Bytes of a frame whose contents can not become much, whatever they are."""
@@ -50,7 +48,7 @@ class FrameReader:
             if stop > end:
                 self._wanted = 4 + size
                 break
-            if data.startswith(OUT, at + 4) and data.startswith(TEXT, at + TEXT_AT):
+            if data.startswith(PRINTED, at + 4) and data.startswith(TEXT, at + TEXT_AT):
                 if data[at + STREAM_AT] != stream and printed:
                     found.append(text_of(stream, printed))
                 stream = data[at + STREAM_AT]

@@ -10,11 +10,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
 _fflush: "Callable[[None], object] | None" = None
 
 
-def get_ready() -> None:
+def find_fflush() -> None:
     """Find what flushes C's buffer: once for all forks of a process, which then need not look whether they have to."""
     global _fflush
     _fflush = stdlib.load("ctypes").CDLL(None).fflush
@@ -28,11 +27,9 @@ def finish_user_code() -> None:
     # The C module's own function: it runs every handler, prints what one raises, and goes on.
     _quietly(atexit._run_exitfuncs)
     output.flush()
-    if _fflush is not None:
-        _quietly(_flush_c)
-    elif _foreign_extensions():
-        get_ready()
-        _quietly(_flush_c)
+    if _fflush is None and _foreign_extensions():
+        _quietly(find_fflush)
+    _quietly(_flush_c)
 
 
 def _quietly(step: object) -> None:

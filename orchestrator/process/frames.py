@@ -9,14 +9,14 @@ memoryview for the same reason: the struct module is a shared object that is not
 import os
 import sys
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 VERSION = 1
 MAX_FRAME = 8 * 1024 * 1024
 MAX_DEPTH = 64
 MAX_ITEMS = 600_000
+
+PRINTED = b"\x92\xa3out\x82\xa6stream"
+TEXT = b"\xa4text\xdb"
+"""Printed text: PRINTED, the number of its stream (one byte), TEXT, how many bytes it has (four bytes), the bytes."""
 
 _LITTLE = sys.byteorder == "little"
 _SIZED = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4, 0xDC: 2, 0xDD: 4, 0xDE: 2, 0xDF: 4}
@@ -85,11 +85,10 @@ def _read_exactly(fd: int, size: int) -> bytes:
 
 
 class Splitter:
-    """Cuts a stream of bytes, as read from a non-blocking socket, into frames; `parse` makes them of payloads."""
+    """Cuts a stream of bytes, as read from a non-blocking socket, into frames."""
 
-    def __init__(self, parse: "Callable[[bytes], tuple[str, dict[str, object]]]" = parse) -> None:
+    def __init__(self) -> None:
         self._buffer = bytearray()
-        self._parse = parse
 
     def feed(self, data: bytes) -> list[tuple[str, dict[str, object]]]:
         """The frames completed by these bytes; raises WireError, after which the stream can not be trusted."""
@@ -103,7 +102,7 @@ class Splitter:
                 raise WireError(f"expected a frame of at most {MAX_FRAME} bytes, got one of {size}")
             if len(buffer) - at - 4 < size:
                 break
-            frames.append(self._parse(bytes(buffer[at + 4 : at + 4 + size])))
+            frames.append(parse(bytes(buffer[at + 4 : at + 4 + size])))
             at += 4 + size
         del buffer[:at]
         return frames

@@ -31,11 +31,12 @@ def needed(folder: str) -> list[str]:
     """Installed and standard modules that are loaded, and ours, in the order in which they were asked for."""
     found = []
     for name, module in list(sys.modules.items()):
-        if not isinstance(name, str) or name.partition(".")[0] in _NOT_THEIRS:
+        package = name.partition(".")[0] if isinstance(name, str) else "__main__"
+        if package in _NOT_THEIRS:
             continue
         file = getattr(module, "__file__", None)
-        theirs = isinstance(file, str) and (name.startswith(_OWN) or is_installed(file, folder))
-        if theirs and getattr(module, "__spec__", None) is not None:
+        shared = isinstance(file, str) and (package == _OWN or is_installed(file, folder))
+        if shared and getattr(module, "__spec__", None) is not None:
             found.append(name)
     return found[:MOST_MODULES]
 

@@ -9,6 +9,7 @@ import io
 import os
 import sys
 
+from orchestrator.process.frames import PRINTED, TEXT
 from orchestrator.process.link import Link
 
 TYPE_CHECKING = False
@@ -32,8 +33,8 @@ class FrameStream(io.BufferedIOBase):
         self._number = number
         self._decode = codecs.utf_8_decode
         self._rest = b""
-        # [ "out", { "stream": number, "text": …: the head of every frame of this stream, encoded once.
-        self._head = b"\x92\xa3out\x82\xa6stream" + bytes((number,)) + b"\xa4text\xdb"
+        # The head of every frame of this stream, encoded once.
+        self._head = PRINTED + bytes((number,)) + TEXT
         self._around = len(self._head) + 4
         self._guard = _thread.allocate_lock()
         os.register_at_fork(after_in_child=self._forked)
@@ -53,11 +54,9 @@ class FrameStream(io.BufferedIOBase):
                 whole = text.encode()
             self._rest = raw[used:]
         for start in range(0, len(whole), _PIECE):
-            piece = whole[start : start + _PIECE] if start or len(whole) > _PIECE else whole
-            size = len(piece)
-            self._link.send_bytes(
-                (size + self._around).to_bytes(4, "big") + self._head + size.to_bytes(4, "big") + piece
-            )
+            piece = whole[start : start + _PIECE]
+            size, inner = len(piece) + self._around, len(piece)
+            self._link.send_bytes(size.to_bytes(4, "big") + self._head + inner.to_bytes(4, "big") + piece)
         return len(given)
 
     def _forked(self) -> None:

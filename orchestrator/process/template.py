@@ -66,11 +66,11 @@ class _Template:
     def __init__(self, link: Link, life: int, as_cold: frozenset[str], restore: "Callable[[], None]") -> None:
         from orchestrator.process import ending, forking
 
-        ending.get_ready()
+        ending.find_fflush()
         self._link = link
         self._life = life
         self._added = frozenset(name for name in sys.modules if name not in as_cold)
-        self._names = frozenset(name.partition(".")[0] for name in self._added) - {"orchestrator", "__main__"}
+        self._packages = frozenset(name.partition(".")[0] for name in self._added) - {"orchestrator", "__main__"}
         self._restore = restore
         self._fork = forking.way()
         self._mark = _Mark()
@@ -136,7 +136,7 @@ class _Template:
 
         They come first on sys.path.
         """
-        taken = _modules_in(folder, self._names)
+        taken = _modules_in(folder, self._packages)
         if not taken:
             return
         from orchestrator.sdk import stdlib

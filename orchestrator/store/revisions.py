@@ -84,7 +84,7 @@ class Revisions:
         return frozenset(digest for texts in found for text in texts for digest in digests_in(text))
 
     def with_more(self, deployment_ids: Sequence[str], than: int) -> list[str]:
-        """Those of which more revisions are kept."""
+        """Those of which more revisions are kept; each is two fields, its spec and when it was applied."""
 
         def read(pipe: Any) -> None:
             for deployment_id in deployment_ids:
@@ -96,7 +96,7 @@ class Revisions:
     def trim(self, deployment_id: str, *, needed_since_us: int, keep: int) -> int:
         """Remove revisions that were replaced before a time, but for the newest `keep`; gives how many were removed."""
         key = self._keys.specs(deployment_id)
-        raw = self._scripts.ask(lambda client: client.hgetall(key) if client.hlen(key) > 2 * keep else {})
+        raw = self._scripts.ask(lambda client: client.hgetall(key))
         applied = sorted((int(name[3:]), int(at)) for name, at in raw.items() if name.startswith(b"at:"))
         old = [revision for (revision, _), (_, replaced_us) in pairwise(applied) if replaced_us < needed_since_us][
             : max(len(applied) - keep, 0)

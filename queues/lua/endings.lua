@@ -75,8 +75,10 @@ end
 local function drop_log(id, why)
   local sizes = P .. 'log_sizes'
   local known = call('HGET', sizes, id)
-  local left = not known and (tonumber(call('HGET', sizes, 'total') or 0) or 0)
-  if known then
+  local left
+  if not known then
+    left = tonumber(call('HGET', sizes, 'total') or 0) or 0
+  else
     left = call('HINCRBY', sizes, 'total', us(0 - tonumber(string.match(known, '^%d+'))))
     if left <= 0 then call('HDEL', sizes, 'total') end
     call('HDEL', sizes, id)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.rules.source_files import ROOT
-from tests.support.redis_server import RedisServer, die_with_parent
+from tests.support.redis_server import RedisServer
+from tests.support.roles import started
 from tests.support.rq_tools import PROGRAM
 from tests.support.waiting import wait_until
 
@@ -58,16 +59,8 @@ class StockRq:
         return (self.folder / "rq.log").read_text(errors="replace")
 
     def _worker(self, queue: str) -> subprocess.Popen[bytes]:
-        with open(self.folder / "rq.log", "ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-c", PROGRAM, "worker", "-u", self.url, queue],
-                env=self.environment,
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                preexec_fn=die_with_parent,
-            )
+        words = [sys.executable, "-c", PROGRAM, "worker", "-u", self.url, queue]
+        return started(words, environment=self.environment, log=self.folder / "rq.log")
 
     def _user(self, *words: str) -> Any:
         command = [sys.executable, "-m", "tests.benchmarks.rq_user", self.url, *words]

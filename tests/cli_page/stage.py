@@ -18,7 +18,7 @@ from typing import Any
 from orchestrator.client import Client
 from orchestrator.store import Store
 from tests.support.installation import Installation
-from tests.support.redis_server import die_with_parent
+from tests.support.roles import started
 from tests.support.terminal import Terminal
 from tests.support.waiting import wait_until
 
@@ -113,16 +113,8 @@ class Stage:
 
     def begin(self, host: str, *words: str) -> subprocess.Popen[bytes]:
         """Start a long-lived command on a host."""
-        with open(self.folder / f"role-{len(self.installation.roles)}.log", "ab") as log:
-            role = subprocess.Popen(
-                on_host(host, words),
-                env=self.environment,
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                preexec_fn=die_with_parent,
-            )
+        log = self.folder / f"role-{len(self.installation.roles)}.log"
+        role = started(on_host(host, words), environment=self.environment, log=log)
         self.installation.roles.append(role)
         return role
 

@@ -17,7 +17,8 @@ from typing import Any
 import psutil
 
 from tests.support.commands import ROOT, run_command
-from tests.support.redis_server import RedisServer, die_with_parent
+from tests.support.redis_server import RedisServer
+from tests.support.roles import started
 from tests.support.waiting import wait_until
 
 FAST = {"HEADGATE_LEASE_SECONDS": "3", "HEADGATE_RENEW_SECONDS": "0.5", "HEADGATE_GRACE_SECONDS": "0.5"}
@@ -85,16 +86,8 @@ class Installation:
     # ---------------------------------------------------------------- roles
     def start(self, *words: str) -> subprocess.Popen[bytes]:
         """Start a long-lived command; what it prints goes to `role-N.log` in the folder."""
-        with open(self.folder / f"role-{len(self.roles)}.log", "ab") as log:
-            role = subprocess.Popen(
-                [sys.executable, "-m", "orchestrator", *words],
-                env=self.environment,
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                preexec_fn=die_with_parent,
-            )
+        log = self.folder / f"role-{len(self.roles)}.log"
+        role = started([sys.executable, "-m", "orchestrator", *words], environment=self.environment, log=log)
         self.roles.append(role)
         return role
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.logs.wire import LONGEST, OUT, FrameReader
-from orchestrator.process.frames import MAX_FRAME, Splitter, WireError, frame
+from agent.logs.wire import LONGEST, FrameReader
+from orchestrator.process.frames import MAX_FRAME, PRINTED, Splitter, WireError, frame
 
 BODIES = st.dictionaries(
     st.text(max_size=8), st.none() | st.integers(-9, 1 << 40) | st.text() | st.binary(), max_size=4
@@ -18,7 +18,7 @@ BODIES = st.dictionaries(
 def printed(stream: int, text: str) -> bytes:
     """A frame as `orchestrator.process.output` makes it."""
     raw = text.encode()
-    payload = OUT + bytes((stream,)) + b"\xa4text\xdb" + len(raw).to_bytes(4, "big") + raw
+    payload = PRINTED + bytes((stream,)) + b"\xa4text\xdb" + len(raw).to_bytes(4, "big") + raw
     return len(payload).to_bytes(4, "big") + payload
 
 
@@ -63,9 +63,9 @@ def joined(found: list[tuple[str, dict[str, object]]]) -> list[tuple[str, dict[s
         msgpack.packb(["kind", {"a": msgpack.ExtType(5, b"x")}]),
         b"\x92\xa4task" + b"\x91" * 2000,
         b"\x92\xa4kind\xdf\xff\xff\xff\xff",
-        OUT + b"\x01\xa4text\xdb\x00\x00\x00\x09x",
-        OUT + b"\x01\xa4text\xdb",
-        OUT,
+        PRINTED + b"\x01\xa4text\xdb\x00\x00\x00\x09x",
+        PRINTED + b"\x01\xa4text\xdb",
+        PRINTED,
         b"x" * (LONGEST + 1),
     ],
 )

@@ -3,11 +3,13 @@
 import json
 import subprocess
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from orchestrator.process.learning import is_installed
+from orchestrator.process.learning import is_installed, needed
 
 REPO = Path(__file__).parents[3]
 SCRIPT = """
@@ -77,3 +79,14 @@ def test_what_was_to_be_done_at_the_end_of_the_process_is_not_done_by_its_forks(
 )
 def test_what_is_installed_is_told_from_what_is_the_users_own(file: str, folder: str, expected: bool) -> None:
     assert is_installed(file, folder) is expected
+
+
+def test_a_users_file_whose_name_begins_like_our_package_is_his_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("orchestrator_tools", "orchestrator.invented"):
+        module = ModuleType(name)
+        module.__file__, module.__spec__ = str(tmp_path / f"{name}.py"), ModuleSpec(name, None)
+        monkeypatch.setitem(sys.modules, name, module)
+    found = needed(str(tmp_path))
+    assert "orchestrator.invented" in found and "orchestrator_tools" not in found
